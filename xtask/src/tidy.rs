@@ -1,0 +1,5 @@
+//! Placeholder.
+/// Checks.
+pub fn check() -> anyhow::Result<()> {
+    Ok(())
+}
