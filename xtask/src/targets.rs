@@ -69,7 +69,8 @@ impl Compiler {
         files.flatten().any(|file| {
             let name = file.file_name();
             let name = name.to_string_lossy();
-            name.starts_with("libstd-") && name.ends_with(".rlib")
+            // Ours has no hash in its name; rustup's has.
+            name == "libstd.rlib" || (name.starts_with("libstd-") && name.ends_with(".rlib"))
         })
     }
 
@@ -95,7 +96,8 @@ pub fn ensure(with_rustup: bool) -> Result<()> {
     // Two tasks may find the targets missing at the same moment.
     let lock = lock(&compiler)?;
     let missing = compiler.missing();
-    if !missing.is_empty() && !(with_rustup && add_with_rustup(&compiler, &missing)?) {
+    let added = missing.is_empty() || (with_rustup && add_with_rustup(&compiler, &missing)?);
+    if !added {
         debian::install(&compiler, &compiler.missing())?;
     }
     drop(lock);
