@@ -92,12 +92,20 @@ pub(crate) const TYPE_FILE: u8 = 4;
 
 /// Refuses every bit that `known` does not name.
 pub(crate) fn flags(given: u32, known: u32) -> Result<u32, Errno> {
-    if given & !known == 0 { Ok(given) } else { Err(Errno::Invalid) }
+    if given & !known == 0 {
+        Ok(given)
+    } else {
+        Err(Errno::Invalid)
+    }
 }
 
 /// Refuses the rights that preview 1 does not name.
 pub(crate) fn rights(given: u64) -> Result<u64, Errno> {
-    if given & !RIGHTS_ALL == 0 { Ok(given) } else { Err(Errno::Invalid) }
+    if given & !RIGHTS_ALL == 0 {
+        Ok(given)
+    } else {
+        Err(Errno::Invalid)
+    }
 }
 
 /// Copies `value` into `bytes` at a constant place.
@@ -109,7 +117,10 @@ pub(crate) fn put<const N: usize>(bytes: &mut [u8], at: usize, value: [u8; N]) {
 
 /// Takes the value at a constant place of `bytes`.
 pub(crate) fn take<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
-    bytes.get(at..at + N).and_then(|value| value.try_into().ok()).unwrap_or([0; N])
+    bytes
+        .get(at..at + N)
+        .and_then(|value| value.try_into().ok())
+        .unwrap_or([0; N])
 }
 
 /// `fdstat`: what a descriptor is and may do.

@@ -102,7 +102,16 @@ impl<'a, M: GuestMemory> Call<'a, M> {
             };
             record.update(&arg.to_le_bytes());
         }
-        Some(Self { args, memory, fuel, bytes: 0, extra: 0, paid: 0, record, written: 0 })
+        Some(Self {
+            args,
+            memory,
+            fuel,
+            bytes: 0,
+            extra: 0,
+            paid: 0,
+            record,
+            written: 0,
+        })
     }
 
     /// The argument at `index`, a constant within the function's parameters.
@@ -116,16 +125,25 @@ impl<'a, M: GuestMemory> Call<'a, M> {
 
     /// Faults unless the guest has `len` bytes at `at`, aligned.
     pub(crate) fn check(&self, at: u32, len: u64, align: u32) -> Result<(), Stop> {
-        let is_inside =
-            u64::from(at).checked_add(len).is_some_and(|end| end <= self.memory.len());
-        if is_inside && at.is_multiple_of(align) { Ok(()) } else { Err(Fault.into()) }
+        let is_inside = u64::from(at)
+            .checked_add(len)
+            .is_some_and(|end| end <= self.memory.len());
+        if is_inside && at.is_multiple_of(align) {
+            Ok(())
+        } else {
+            Err(Fault.into())
+        }
     }
 
     /// Checks a list of `count` buffers at `at`, and each buffer in it.
     pub(crate) fn buffers(&self, at: u32, count: u32) -> Result<Buffers, Stop> {
         self.check(at, u64::from(count) * 8, 4)?;
 
-        let mut buffers = Buffers { at, count, bytes: 0 };
+        let mut buffers = Buffers {
+            at,
+            count,
+            bytes: 0,
+        };
         for index in 0..count {
             let (start, len) = self.buffer(buffers, index)?;
             self.check(start, u64::from(len), 1)?;
@@ -142,17 +160,27 @@ impl<'a, M: GuestMemory> Call<'a, M> {
     pub(crate) fn pay(&mut self, bytes: u64, extra: u64) -> Result<(), Stop> {
         self.bytes = self.bytes.saturating_add(bytes);
         self.extra = self.extra.saturating_add(extra);
-        let price = (self.bytes / 2).saturating_add(self.extra).saturating_add(CALL_PRICE);
+        let price = (self.bytes / 2)
+            .saturating_add(self.extra)
+            .saturating_add(CALL_PRICE);
 
         let due = i64::try_from(price.saturating_sub(self.paid)).unwrap_or(i64::MAX);
         *self.fuel = self.fuel.saturating_sub(due);
         self.paid = price;
-        if *self.fuel < 0 { Err(Ended::OutOfFuel.into()) } else { Ok(()) }
+        if *self.fuel < 0 {
+            Err(Ended::OutOfFuel.into())
+        } else {
+            Ok(())
+        }
     }
 
     /// Pays the least that a call costs, unless it has paid already.
     pub(crate) fn pay_at_least_once(&mut self) -> Result<(), Stop> {
-        if self.paid == 0 { self.pay(0, 0) } else { Ok(()) }
+        if self.paid == 0 {
+            self.pay(0, 0)
+        } else {
+            Ok(())
+        }
     }
 
     pub(crate) fn read(&self, at: u32, to: &mut [u8]) -> Result<(), Stop> {
@@ -220,6 +248,9 @@ impl<'a, M: GuestMemory> Call<'a, M> {
     fn buffer(&self, buffers: Buffers, index: u32) -> Result<(u32, u32), Stop> {
         let mut entry = [0; 8];
         self.read(buffers.at.wrapping_add(index.wrapping_mul(8)), &mut entry)?;
-        Ok((u32::from_le_bytes(take(&entry, 0)), u32::from_le_bytes(take(&entry, 4))))
+        Ok((
+            u32::from_le_bytes(take(&entry, 0)),
+            u32::from_le_bytes(take(&entry, 4)),
+        ))
     }
 }

@@ -39,7 +39,10 @@ pub(crate) struct Clock {
 
 impl Clock {
     pub(crate) fn new(start_ns: u64) -> Self {
-        Self { start_ns, passed_ns: 0 }
+        Self {
+            start_ns,
+            passed_ns: 0,
+        }
     }
 
     /// The monotonic time.

@@ -51,17 +51,27 @@ impl Descriptors {
                 Some(Descriptor::Stdin { flags: 0 }),
                 Some(Descriptor::Stdout { flags: append }),
                 Some(Descriptor::Stderr { flags: append }),
-                Some(Descriptor::Directory { inode: root, is_preopened: true }),
+                Some(Descriptor::Directory {
+                    inode: root,
+                    is_preopened: true,
+                }),
             ],
         }
     }
 
     pub(crate) fn get(&self, fd: u32) -> Result<Descriptor, Errno> {
-        self.slots.get(fd as usize).copied().flatten().ok_or(Errno::BadDescriptor)
+        self.slots
+            .get(fd as usize)
+            .copied()
+            .flatten()
+            .ok_or(Errno::BadDescriptor)
     }
 
     pub(crate) fn get_mut(&mut self, fd: u32) -> Result<&mut Descriptor, Errno> {
-        self.slots.get_mut(fd as usize).and_then(Option::as_mut).ok_or(Errno::BadDescriptor)
+        self.slots
+            .get_mut(fd as usize)
+            .and_then(Option::as_mut)
+            .ok_or(Errno::BadDescriptor)
     }
 
     /// The directory from which a path starts.
@@ -74,8 +84,16 @@ impl Descriptors {
 
     /// The smallest number that is not in use.
     pub(crate) fn free(&self) -> Result<u32, Errno> {
-        let number = self.slots.iter().position(Option::is_none).unwrap_or(self.slots.len());
-        if number < DESCRIPTORS_MAX { Ok(number as u32) } else { Err(Errno::TooManyFiles) }
+        let number = self
+            .slots
+            .iter()
+            .position(Option::is_none)
+            .unwrap_or(self.slots.len());
+        if number < DESCRIPTORS_MAX {
+            Ok(number as u32)
+        } else {
+            Err(Errno::TooManyFiles)
+        }
     }
 
     /// Opens a number that `free` gave.
@@ -90,6 +108,9 @@ impl Descriptors {
 
     /// Closes a number and returns what it stood for.
     pub(crate) fn take(&mut self, fd: u32) -> Result<Descriptor, Errno> {
-        self.slots.get_mut(fd as usize).and_then(Option::take).ok_or(Errno::BadDescriptor)
+        self.slots
+            .get_mut(fd as usize)
+            .and_then(Option::take)
+            .ok_or(Errno::BadDescriptor)
     }
 }

@@ -120,14 +120,23 @@ impl Environment {
     pub(crate) fn strings(&self) -> Result<(Strings, Strings), EnvironmentFault> {
         let args = Strings::new(self.args.clone())?;
         if ARGS_BYTES_MAX < args.bytes.len() {
-            return Err(EnvironmentFault::Args { bytes: args.bytes.len() });
+            return Err(EnvironmentFault::Args {
+                bytes: args.bytes.len(),
+            });
         }
 
-        if let Some(name) = self.env.keys().find(|name| name.is_empty() || name.contains('=')) {
+        if let Some(name) = self
+            .env
+            .keys()
+            .find(|name| name.is_empty() || name.contains('='))
+        {
             return Err(EnvironmentFault::VariableName { name: name.clone() });
         }
-        let mut lines: Vec<String> =
-            self.env.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let mut lines: Vec<String> = self
+            .env
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
         // Not the order of the names: "A-B=" comes before "A=".
         lines.sort();
         let env = Strings::new(lines)?;
@@ -148,7 +157,10 @@ pub(crate) struct Strings {
 
 impl Strings {
     fn new(strings: Vec<String>) -> Result<Self, EnvironmentFault> {
-        let mut all = Self { bytes: Vec::new(), starts: Vec::new() };
+        let mut all = Self {
+            bytes: Vec::new(),
+            starts: Vec::new(),
+        };
         for string in strings {
             if string.contains('\0') {
                 return Err(EnvironmentFault::Nul);

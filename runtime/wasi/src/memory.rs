@@ -33,7 +33,10 @@ impl GuestMemory for Vec<u8> {
 
     fn write(&mut self, at: u32, from: &[u8]) -> Result<(), Fault> {
         let range = range(at, from.len())?;
-        self.as_mut_slice().get_mut(range).ok_or(Fault)?.copy_from_slice(from);
+        self.as_mut_slice()
+            .get_mut(range)
+            .ok_or(Fault)?
+            .copy_from_slice(from);
         Ok(())
     }
 

@@ -35,7 +35,10 @@ impl RawPath {
     /// How many steps the walk can have.
     pub(crate) fn components(&self) -> u64 {
         let bytes = self.bytes.as_deref().unwrap_or_default();
-        bytes.split(|byte| *byte == b'/').filter(|part| !part.is_empty()).count() as u64
+        bytes
+            .split(|byte| *byte == b'/')
+            .filter(|part| !part.is_empty())
+            .count() as u64
     }
 
     /// The path, if it has the form of one.

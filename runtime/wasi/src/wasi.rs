@@ -64,7 +64,10 @@ impl Wasi {
         let limits = environment.limits;
         let bytes = environment.stdin.len() as u64;
         if limits.input_bytes_max < bytes {
-            return Err(EnvironmentFault::Input { bytes, max: limits.input_bytes_max });
+            return Err(EnvironmentFault::Input {
+                bytes,
+                max: limits.input_bytes_max,
+            });
         }
 
         let mut tree = Tree::new(environment.files, limits.tree_bytes_max)?;
@@ -121,7 +124,12 @@ impl Wasi {
             Some(Ended::Exit(code)) => Some(code),
             Some(Ended::OutOfFuel | Ended::Fault) | None => None,
         };
-        Finished { stdout: self.stdout, log: self.log, transcript: self.transcript, exit }
+        Finished {
+            stdout: self.stdout,
+            log: self.log,
+            transcript: self.transcript,
+            exit,
+        }
     }
 
     fn run<M: GuestMemory>(
