@@ -161,7 +161,10 @@ pub(crate) mod address {
         e.bytes(value.as_slice())?.ok()
     }
 
-    pub(crate) fn decode<'b, C>(d: &mut Decoder<'b>, _: &mut C) -> Result<Address, minicbor::decode::Error> {
+    pub(crate) fn decode<'b, C>(
+        d: &mut Decoder<'b>,
+        _: &mut C,
+    ) -> Result<Address, minicbor::decode::Error> {
         let bytes = <[u8; 20]>::try_from(d.bytes()?)
             .map_err(|_| minicbor::decode::Error::message("an address has 20 bytes"))?;
         Ok(Address::from(bytes))
@@ -182,7 +185,10 @@ pub(crate) mod word {
         e.bytes(value.as_slice())?.ok()
     }
 
-    pub(crate) fn decode<'b, C>(d: &mut Decoder<'b>, _: &mut C) -> Result<B256, minicbor::decode::Error> {
+    pub(crate) fn decode<'b, C>(
+        d: &mut Decoder<'b>,
+        _: &mut C,
+    ) -> Result<B256, minicbor::decode::Error> {
         let bytes = <[u8; 32]>::try_from(d.bytes()?)
             .map_err(|_| minicbor::decode::Error::message("a word has 32 bytes"))?;
         Ok(B256::from(bytes))
@@ -201,16 +207,34 @@ mod tests {
         let salt = B256::repeat_byte(5);
 
         let sealed = seal(job, ann, result, 9, salt);
-        assert_ne!(sealed, seal(job, bob, result, 9, salt), "a copied seal would open");
-        assert_ne!(sealed, seal(job, ann, result, 9, B256::ZERO), "the salt would not matter");
-        assert_ne!(sealed, seal(job, ann, result, 8, salt), "the fuel would not matter");
+        assert_ne!(
+            sealed,
+            seal(job, bob, result, 9, salt),
+            "a copied seal would open"
+        );
+        assert_ne!(
+            sealed,
+            seal(job, ann, result, 9, B256::ZERO),
+            "the salt would not matter"
+        );
+        assert_ne!(
+            sealed,
+            seal(job, ann, result, 8, salt),
+            "the fuel would not matter"
+        );
     }
 
     #[test]
     fn the_same_record_has_another_digest_on_another_chain() {
         let credit = MinerCredit::default();
-        let here = Domain { chain_id: 1, ..Domain::default() };
-        let there = Domain { chain_id: 2, ..Domain::default() };
+        let here = Domain {
+            chain_id: 1,
+            ..Domain::default()
+        };
+        let there = Domain {
+            chain_id: 2,
+            ..Domain::default()
+        };
         assert_ne!(here.digest(&credit), there.digest(&credit));
     }
 }

@@ -41,7 +41,10 @@ impl FunctionName {
         if !is_name(name) {
             return Err(NameError::Name);
         }
-        Ok(Self { name: name.to_owned(), version: parse_version(version)? })
+        Ok(Self {
+            name: name.to_owned(),
+            version: parse_version(version)?,
+        })
     }
 
     /// The name without its version.
@@ -94,7 +97,11 @@ fn parse_version(text: &str) -> Result<(u32, u32, u32), NameError> {
     };
 
     let mut parts = text.split('.');
-    let version = (number(parts.next())?, number(parts.next())?, number(parts.next())?);
+    let version = (
+        number(parts.next())?,
+        number(parts.next())?,
+        number(parts.next())?,
+    );
     if parts.next().is_some() {
         return Err(NameError::Version);
     }
@@ -128,7 +135,10 @@ impl FunctionRecord {
     #[must_use]
     pub fn sign(self, author: &Keypair) -> SignedFunction {
         let signature = author.sign(Domain::default().digest(&self.entry()));
-        SignedFunction { record: self, signature }
+        SignedFunction {
+            record: self,
+            signature,
+        }
     }
 
     fn entry(&self) -> FunctionEntry {
@@ -156,7 +166,10 @@ impl<C> minicbor::Encode<C> for SignedFunction {
         e: &mut minicbor::Encoder<W>,
         ctx: &mut C,
     ) -> Result<(), minicbor::encode::Error<W::Error>> {
-        let signed = Signed { record: self.record.entry(), signature: self.signature };
+        let signed = Signed {
+            record: self.record.entry(),
+            signature: self.signature,
+        };
         signed.encode(e, ctx)
     }
 }
@@ -221,7 +234,10 @@ mod tests {
         assert_eq!(signed.check(), Ok(()));
 
         let bytes = minicbor::to_vec(&signed).expect("memory does not fail");
-        assert_eq!(minicbor::decode::<SignedFunction>(&bytes).expect("ours"), signed);
+        assert_eq!(
+            minicbor::decode::<SignedFunction>(&bytes).expect("ours"),
+            signed
+        );
 
         signed.record.module = BlobHash::of(b"another");
         assert!(signed.check().is_err());

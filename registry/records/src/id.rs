@@ -158,7 +158,10 @@ mod tests {
 
     #[test]
     fn a_long_wrong_text_is_not_repeated_in_full() {
-        let error = "é".repeat(500).parse::<BlobHash>().expect_err("not hexadecimal");
+        let error = "é"
+            .repeat(500)
+            .parse::<BlobHash>()
+            .expect_err("not hexadecimal");
         assert!(error.to_string().chars().count() < 200);
     }
 

@@ -8,6 +8,7 @@
 pub mod eip712;
 pub mod function;
 
+pub mod http_frame;
 pub mod id;
 pub mod money;
 pub mod outcome;

@@ -8,14 +8,32 @@ pub const ATOMS_PER_SNM: u128 = 1_000_000_000_000_000_000;
 
 /// An amount of SNM, in atomic units. Shown and read in SNM.
 #[derive(
-    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, minicbor::Encode,
+    Debug,
+    Clone,
+    Copy,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    minicbor::Encode,
     minicbor::Decode,
 )]
 pub struct Snm(#[cbor(n(0), with = "atoms")] pub u128);
 
 /// The deterministic count of work: one unit is about one simple integer operation.
 #[derive(
-    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, minicbor::Encode,
+    Debug,
+    Clone,
+    Copy,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    minicbor::Encode,
     minicbor::Decode,
 )]
 #[cbor(transparent)]
@@ -88,8 +106,12 @@ impl FromStr for Snm {
         }
 
         let whole: u128 = whole.parse().map_err(|_| ParseSnmError)?;
-        let atoms: u128 = format!("{fraction:0<18}").parse().map_err(|_| ParseSnmError)?;
-        let total = whole.checked_mul(ATOMS_PER_SNM).and_then(|sum| sum.checked_add(atoms));
+        let atoms: u128 = format!("{fraction:0<18}")
+            .parse()
+            .map_err(|_| ParseSnmError)?;
+        let total = whole
+            .checked_mul(ATOMS_PER_SNM)
+            .and_then(|sum| sum.checked_add(atoms));
         total.map(Self).ok_or(ParseSnmError)
     }
 }
@@ -121,7 +143,10 @@ mod atoms {
         e.bytes(&value.to_be_bytes())?.ok()
     }
 
-    pub(super) fn decode<'b, C>(d: &mut Decoder<'b>, _: &mut C) -> Result<u128, minicbor::decode::Error> {
+    pub(super) fn decode<'b, C>(
+        d: &mut Decoder<'b>,
+        _: &mut C,
+    ) -> Result<u128, minicbor::decode::Error> {
         let bytes = <[u8; 16]>::try_from(d.bytes()?)
             .map_err(|_| minicbor::decode::Error::message("an amount has 16 bytes"))?;
         Ok(u128::from_be_bytes(bytes))

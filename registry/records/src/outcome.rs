@@ -168,7 +168,10 @@ mod tests {
             fuel_used: Fuel(3),
             trap: Some(trap),
         };
-        assert_eq!(trapped(TrapKind::Bounds).key(), trapped(TrapKind::Other).key());
+        assert_eq!(
+            trapped(TrapKind::Bounds).key(),
+            trapped(TrapKind::Other).key()
+        );
     }
 
     #[test]

@@ -140,7 +140,10 @@ impl Signature {
         if found == signer {
             return Ok(());
         }
-        Err(SignatureError::WrongSigner { expected: signer, found })
+        Err(SignatureError::WrongSigner {
+            expected: signer,
+            found,
+        })
     }
 }
 
@@ -200,11 +203,16 @@ where
 {
     fn decode(d: &mut minicbor::Decoder<'b>, ctx: &mut C) -> Result<Self, minicbor::decode::Error> {
         if d.array()? != Some(2) {
-            return Err(minicbor::decode::Error::message("a signed record has two parts"));
+            return Err(minicbor::decode::Error::message(
+                "a signed record has two parts",
+            ));
         }
         let record = T::abi_decode_validate(d.bytes()?)
             .map_err(|_| minicbor::decode::Error::message("malformed signed record"))?;
-        Ok(Self { record, signature: Signature::decode(d, ctx)? })
+        Ok(Self {
+            record,
+            signature: Signature::decode(d, ctx)?,
+        })
     }
 }
 
@@ -252,12 +260,19 @@ mod tests {
         let mut bytes = signature.0;
         bytes[..64].copy_from_slice(&mirrored.to_bytes());
         bytes[64] = if bytes[64] == 27 { 28 } else { 27 };
-        assert_eq!(Signature(bytes).recover(digest), Err(SignatureError::Malformed));
+        assert_eq!(
+            Signature(bytes).recover(digest),
+            Err(SignatureError::Malformed)
+        );
     }
 
     #[test]
     fn a_signed_record_survives_the_wire() {
-        let credit = MinerCredit { cumulative: 5, epoch: 2, ..MinerCredit::default() };
+        let credit = MinerCredit {
+            cumulative: 5,
+            epoch: 2,
+            ..MinerCredit::default()
+        };
         let signed = key().sign_record(&Domain::default(), credit);
         let bytes = minicbor::to_vec(&signed).expect("memory does not fail");
         let back: Signed<MinerCredit> = minicbor::decode(&bytes).expect("what we wrote");

@@ -63,7 +63,12 @@ impl Profile {
     pub fn hash(&self) -> B256 {
         let fields = (
             (self.meter, self.cost, self.wasm, self.wasi),
-            (self.stack_limit, self.pages_max, self.simd, self.output_bytes_max),
+            (
+                self.stack_limit,
+                self.pages_max,
+                self.simd,
+                self.output_bytes_max,
+            ),
         );
         keccak256(fields.abi_encode())
     }
@@ -191,7 +196,12 @@ mod tests {
 
     fn spec() -> Spec {
         let (module, input) = (BlobHash::of(b"module"), BlobHash::of(b"input"));
-        Spec { module, input, fuel_max: Fuel(7), config: RunConfig::for_call(module, input) }
+        Spec {
+            module,
+            input,
+            fuel_max: Fuel(7),
+            config: RunConfig::for_call(module, input),
+        }
     }
 
     #[test]
@@ -221,10 +231,20 @@ mod tests {
 
     #[test]
     fn the_charge_never_passes_the_ceiling() {
-        let mut order = JobOrder { baseFee: 10, fuelPrice: 2, maxCharge: 100, ..JobOrder::default() };
+        let mut order = JobOrder {
+            baseFee: 10,
+            fuelPrice: 2,
+            maxCharge: 100,
+            ..JobOrder::default()
+        };
         assert_eq!(charge(&order, Fuel(5)), Snm(20));
         assert_eq!(charge(&order, Fuel(1_000)), Snm(100));
-        order = JobOrder { baseFee: u128::MAX, fuelPrice: u64::MAX, maxCharge: u128::MAX, ..order };
+        order = JobOrder {
+            baseFee: u128::MAX,
+            fuelPrice: u64::MAX,
+            maxCharge: u128::MAX,
+            ..order
+        };
         assert_eq!(charge(&order, Fuel(u64::MAX)), Snm(u128::MAX));
     }
 }

@@ -38,7 +38,10 @@ impl JobTree {
     /// The root; zero for a tree without leaves.
     #[must_use]
     pub fn root(&self) -> B256 {
-        self.levels[self.levels.len() - 1].first().copied().unwrap_or(B256::ZERO)
+        self.levels[self.levels.len() - 1]
+            .first()
+            .copied()
+            .unwrap_or(B256::ZERO)
     }
 
     /// The siblings on the way from leaf `index` to the root, or `None` beyond the last leaf.
@@ -47,9 +50,11 @@ impl JobTree {
         if index >= self.levels[0].len() {
             return None;
         }
-        let siblings = self.levels.iter().enumerate().filter_map(|(height, level)| {
-            level.get((index >> height) ^ 1).copied()
-        });
+        let siblings = self
+            .levels
+            .iter()
+            .enumerate()
+            .filter_map(|(height, level)| level.get((index >> height) ^ 1).copied());
         Some(siblings.collect())
     }
 
@@ -63,8 +68,14 @@ impl JobTree {
         let mut siblings = siblings.iter();
         while width > 1 {
             if (at ^ 1) < width {
-                let Some(sibling) = siblings.next() else { return false };
-                hash = if at % 2 == 0 { node(hash, *sibling) } else { node(*sibling, hash) };
+                let Some(sibling) = siblings.next() else {
+                    return false;
+                };
+                hash = if at % 2 == 0 {
+                    node(hash, *sibling)
+                } else {
+                    node(*sibling, hash)
+                };
             }
             at /= 2;
             width = width.div_ceil(2);
@@ -86,8 +97,10 @@ impl PayTree {
     /// The tree over these earnings; the order does not matter.
     #[must_use]
     pub fn new(earnings: &[(MinerId, Snm)]) -> Self {
-        let mut leaves: Vec<B256> =
-            earnings.iter().map(|(miner, sum)| pay_leaf(*miner, *sum)).collect();
+        let mut leaves: Vec<B256> = earnings
+            .iter()
+            .map(|(miner, sum)| pay_leaf(*miner, *sum))
+            .collect();
         leaves.sort_unstable();
 
         let count = leaves.len();
@@ -114,7 +127,10 @@ impl PayTree {
     #[must_use]
     pub fn proof(&self, miner: MinerId, cumulative: Snm) -> Option<Vec<B256>> {
         let leaf = pay_leaf(miner, cumulative);
-        let found = self.places.binary_search_by_key(&leaf, |(hash, _)| *hash).ok()?;
+        let found = self
+            .places
+            .binary_search_by_key(&leaf, |(hash, _)| *hash)
+            .ok()?;
         let mut place = self.places[found].1;
         let mut siblings = Vec::new();
         while place > 0 {
@@ -129,7 +145,9 @@ impl PayTree {
     #[must_use]
     pub fn verify(root: B256, miner: MinerId, cumulative: Snm, siblings: &[B256]) -> bool {
         let leaf = pay_leaf(miner, cumulative);
-        root == siblings.iter().fold(leaf, |hash, sibling| sorted_node(hash, *sibling))
+        root == siblings
+            .iter()
+            .fold(leaf, |hash, sibling| sorted_node(hash, *sibling))
     }
 }
 
@@ -152,7 +170,9 @@ mod tests {
     use super::*;
 
     fn leaves(count: usize) -> Vec<B256> {
-        (0..count).map(|at| keccak256([u8::try_from(at).expect("small")])).collect()
+        (0..count)
+            .map(|at| keccak256([u8::try_from(at).expect("small")]))
+            .collect()
     }
 
     #[test]
@@ -160,12 +180,15 @@ mod tests {
         for count in 1..=17 {
             let leaves = leaves(count);
             let tree = JobTree::new(leaves.clone());
-            for index in 0..count {
+            for (index, leaf) in leaves.iter().enumerate() {
                 let proof = tree.proof(index).expect("inside");
                 for claimed in 0..count + 2 {
-                    let good =
-                        JobTree::verify(tree.root(), count, claimed, leaves[index], &proof);
-                    assert_eq!(good, claimed == index, "{index} claimed at {claimed} of {count}");
+                    let good = JobTree::verify(tree.root(), count, claimed, *leaf, &proof);
+                    assert_eq!(
+                        good,
+                        claimed == index,
+                        "{index} claimed at {claimed} of {count}"
+                    );
                 }
             }
             assert_eq!(tree.proof(count), None);
@@ -186,13 +209,19 @@ mod tests {
     #[test]
     fn earnings_are_proved_to_the_last_atom() {
         for count in 1..=9_u8 {
-            let earnings: Vec<_> =
-                (0..count).map(|at| (MinerId::from([at; 20]), Snm(u128::from(at) * 7))).collect();
+            let earnings: Vec<_> = (0..count)
+                .map(|at| (MinerId::from([at; 20]), Snm(u128::from(at) * 7)))
+                .collect();
             let tree = PayTree::new(&earnings);
             for (miner, sum) in &earnings {
                 let proof = tree.proof(*miner, *sum).expect("in the tree");
                 assert!(PayTree::verify(tree.root(), *miner, *sum, &proof));
-                assert!(!PayTree::verify(tree.root(), *miner, Snm(sum.0 + 1), &proof));
+                assert!(!PayTree::verify(
+                    tree.root(),
+                    *miner,
+                    Snm(sum.0 + 1),
+                    &proof
+                ));
             }
         }
     }

@@ -132,31 +132,35 @@ pub enum Welcome {
     },
 }
 
+/// One attempt, offered.
+#[derive(Debug, Clone, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub struct Offer {
+    /// The hub's signed word.
+    #[n(0)]
+    pub assignment: Signed<Assignment>,
+    /// What to compute.
+    #[n(1)]
+    pub spec: Spec,
+    /// The module's size.
+    #[n(2)]
+    pub module_bytes: u64,
+    /// The input.
+    #[n(3)]
+    pub input: Payload,
+    /// Who has the blobs, the hub last.
+    #[n(4)]
+    pub providers: Vec<Provider>,
+    /// How long the miner may take, in milliseconds.
+    #[n(5)]
+    pub lease_ms: u64,
+}
+
 /// What a hub says to a miner on an attempt's stream.
 #[derive(Debug, Clone, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
 pub enum ToMiner {
     /// Hires the miner for one attempt.
     #[n(0)]
-    Offer {
-        /// The hub's signed word.
-        #[n(0)]
-        assignment: Signed<Assignment>,
-        /// What to compute.
-        #[n(1)]
-        spec: Spec,
-        /// The module's size.
-        #[n(2)]
-        module_bytes: u64,
-        /// The input.
-        #[n(3)]
-        input: Payload,
-        /// Who has the blobs, the hub last.
-        #[n(4)]
-        providers: Vec<Provider>,
-        /// How long the miner may take, in milliseconds.
-        #[n(5)]
-        lease_ms: u64,
-    },
+    Offer(#[n(0)] Box<Offer>),
     /// All seals of the round are in: open yours.
     #[n(1)]
     RevealRequest {
@@ -275,7 +279,9 @@ pub fn decode<T: for<'b> minicbor::Decode<'b, ()>>(bytes: &[u8]) -> Result<T, Fr
         return Err(FrameError::TooLong { bytes: bytes.len() });
     }
     let mut decoder = minicbor::Decoder::new(bytes);
-    let message = decoder.decode().map_err(|error| FrameError::Malformed(error.to_string()))?;
+    let message = decoder
+        .decode()
+        .map_err(|error| FrameError::Malformed(error.to_string()))?;
     if decoder.position() != bytes.len() {
         return Err(FrameError::Malformed("bytes behind the message".to_owned()));
     }
@@ -306,7 +312,9 @@ mod tests {
 
     #[test]
     fn a_message_survives_the_wire() {
-        let message = ToHub::Declined { reason: "full".to_owned() };
+        let message = ToHub::Declined {
+            reason: "full".to_owned(),
+        };
         assert_eq!(decode::<ToHub>(&encode(&message)).expect("ours"), message);
     }
 
@@ -323,10 +331,14 @@ mod tests {
         for _ in 0..20_000 {
             let mut bytes = Vec::new();
             for _ in 0..state % 64 {
-                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                state = state
+                    .wrapping_mul(6_364_136_223_846_793_005)
+                    .wrapping_add(1);
                 bytes.push((state >> 56) as u8);
             }
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
             let _ = decode::<ToMiner>(&bytes);
             let _ = decode::<ToHub>(&bytes);
             let _ = decode::<Hello>(&bytes);
