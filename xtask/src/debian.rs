@@ -1,8 +1,7 @@
 //! Builds the wasm targets' standard library from Debian's sources of exactly this compiler.
 //!
 //! For machines that reach a Debian mirror but not rustup's server. Nothing of the system changes:
-//! apt works in a folder of ours with lists of its own, checks signatures and hashes as always, and
-//! the packages are unpacked, not installed.
+//! the packages are unpacked in a folder of ours, not installed.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,7 +9,8 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::console::{self, Step};
+use crate::apt::{self, Archive};
+use crate::console::Step;
 use crate::targets::{BROWSER, Compiler, WASI};
 use crate::{process, workspace};
 
@@ -22,13 +22,6 @@ const SUITES: [&str; 6] = [
     "forky",
     "trixie",
     "bookworm",
-];
-/// Asked last, for machines whose own mirrors lack the suites.
-const MIRROR: &str = "http://deb.debian.org/debian/";
-const MIRRORS_MAX: usize = 4;
-const KEYRINGS: [&str; 2] = [
-    "/usr/share/keyrings/debian-archive-keyring.pgp",
-    "/usr/share/keyrings/debian-archive-keyring.gpg",
 ];
 
 const SOURCES: &str = "rust-src";
@@ -80,7 +73,7 @@ fn download(compiler: &Compiler, targets: &[&str], folder: &Path, into: &Path) -
     if process::find("apt-get").is_none() || process::find("dpkg-deb").is_none() {
         bail!(nothing_found(compiler, "this is not a Debian machine"));
     }
-    let Some(keyring) = KEYRINGS.into_iter().find(|path| Path::new(path).exists()) else {
+    let Some(keyring) = apt::keyring() else {
         bail!(nothing_found(
             compiler,
             "the package debian-archive-keyring is not installed"
@@ -92,14 +85,13 @@ fn download(compiler: &Compiler, targets: &[&str], folder: &Path, into: &Path) -
     if targets.contains(&WASI) {
         wanted.push(LIBC);
     }
-    let targets =
-        process::read(Command::new("apt-get").args(["indextargets", "--format", "$(REPO_URI)"]));
-    for mirror in mirrors(&targets.unwrap_or_default()) {
+    for (index, mirror) in apt::mirrors().iter().enumerate() {
         for suite in SUITES {
-            let folder = folder.join("suites").join(suite);
-            let Some(archive) = Archive::open(&mirror, suite, keyring, folder)? else {
+            let folder = folder.join("suites").join(format!("{index}-{suite}"));
+            let Some(archive) = Archive::open(mirror, suite, keyring, folder)? else {
                 continue;
             };
+
             let mut missing = Vec::new();
             for package in wanted {
                 match accept(package, &archive.versions(package)?, &compiler.release) {
@@ -130,21 +122,6 @@ fn nothing_found(compiler: &Compiler, reason: &str) -> String {
     )
 }
 
-/// The mirrors that apt is configured with, then Debian's own.
-fn mirrors(index_targets: &str) -> Vec<String> {
-    let mut mirrors = Vec::new();
-    for line in index_targets.lines().map(str::trim) {
-        let fits = !line.is_empty() && !line.contains("security");
-        if fits && mirrors.len() < MIRRORS_MAX && !mirrors.iter().any(|known| known == line) {
-            mirrors.push(line.to_owned());
-        }
-    }
-    if !mirrors.iter().any(|known| known == MIRROR) {
-        mirrors.push(MIRROR.to_owned());
-    }
-    mirrors
-}
-
 /// Chooses among the versions of a package, newest first.
 fn accept(package: &str, versions: &[String], release: &str) -> Option<String> {
     let fits = |version: &str| match package {
@@ -156,83 +133,6 @@ fn accept(package: &str, versions: &[String], release: &str) -> Option<String> {
         _ => LIBC_VERSION_MIN <= version,
     };
     versions.iter().find(|version| fits(version)).cloned()
-}
-
-/// One suite of a mirror, with apt's lists of it in a folder of ours.
-#[derive(Debug)]
-struct Archive {
-    folder: PathBuf,
-}
-
-impl Archive {
-    /// Fetches the suite's lists; `None` if the mirror does not have it or its signature is bad.
-    fn open(mirror: &str, suite: &str, keyring: &str, folder: PathBuf) -> Result<Option<Self>> {
-        remove(&folder)?;
-        for part in ["state/lists/partial", "cache/archives/partial", "sources.d"] {
-            let part = folder.join(part);
-            fs::create_dir_all(&part)
-                .with_context(|| format!("cannot create {}", part.display()))?;
-        }
-        fs::write(folder.join("status"), "").context("cannot write apt's status")?;
-        fs::write(
-            folder.join("sources.list"),
-            format!("deb [signed-by={keyring}] {mirror} {suite} main\n"),
-        )
-        .context("cannot write apt's sources")?;
-
-        let archive = Self { folder };
-        let found = process::run_quietly(archive.apt("apt-get").arg("update")).is_ok();
-        if !found {
-            console::detail(&format!("{mirror} has no {suite}"));
-        }
-        Ok(found.then_some(archive))
-    }
-
-    fn apt(&self, program: &str) -> Command {
-        let mut command = Command::new(program);
-        let at = |name: &str| self.folder.join(name).display().to_string();
-        for option in [
-            format!("Dir::Etc::sourcelist={}", at("sources.list")),
-            format!("Dir::Etc::sourceparts={}", at("sources.d")),
-            format!("Dir::State={}", at("state")),
-            format!("Dir::State::status={}", at("status")),
-            format!("Dir::Cache={}", at("cache")),
-            "Acquire::Languages=none".to_owned(),
-            "Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false".to_owned(),
-            "Acquire::http::Timeout=20".to_owned(),
-            // We ask for one exact version, so a mirror that lags behind is as good as any.
-            "Acquire::Check-Valid-Until=false".to_owned(),
-            // The folder may be closed to apt's own user; this one is ours anyway.
-            "APT::Sandbox::User=".to_owned(),
-        ] {
-            command.arg("-o").arg(option);
-        }
-        command
-    }
-
-    fn versions(&self, package: &str) -> Result<Vec<String>> {
-        let table = process::read(self.apt("apt-cache").args(["madison", package]))?;
-        Ok(parse_versions(&table))
-    }
-
-    fn download(&self, package: &str, version: &str, into: &Path) -> Result<()> {
-        console::detail(&format!("{package} {version}"));
-        process::run_quietly(
-            self.apt("apt-get")
-                .arg("download")
-                .arg(format!("{package}={version}"))
-                .current_dir(into),
-        )
-    }
-}
-
-/// Reads the second column of `apt-cache madison`.
-fn parse_versions(table: &str) -> Vec<String> {
-    table
-        .lines()
-        .filter_map(|line| line.split('|').nth(1))
-        .map(|version| version.trim().to_owned())
-        .collect()
 }
 
 /// Compiles the standard library and returns the folder with one folder a target.
@@ -328,24 +228,10 @@ fn remove(folder: &Path) -> Result<()> {
 mod tests {
     use super::*;
 
-    const MADISON: &str = "\
-  rust-src | 1.96.1+dfsg1-2~bpo13+1 | http://mirror trixie-backports/main amd64 Packages
-  rust-src | 1.95.0+dfsg1-2~bpo13+1 | http://mirror trixie-backports/main amd64 Packages
-";
-
     #[track_caller]
     fn check(package: &str, versions: &[&str], release: &str, expected: Option<&str>) {
         let versions: Vec<String> = versions.iter().map(|&version| version.to_owned()).collect();
         assert_eq!(accept(package, &versions, release).as_deref(), expected);
-    }
-
-    #[test]
-    fn versions_are_the_second_column() {
-        assert_eq!(
-            parse_versions(MADISON),
-            ["1.96.1+dfsg1-2~bpo13+1", "1.95.0+dfsg1-2~bpo13+1"]
-        );
-        assert!(parse_versions("").is_empty());
     }
 
     #[test]
@@ -366,13 +252,5 @@ mod tests {
             "1.95.0",
             Some(newest),
         );
-    }
-
-    #[test]
-    fn mirrors_come_once_each_and_end_with_debians_own() {
-        let mine = "http://mirror.example/debian/";
-        let lines = format!("{mine}\n{mine}\nhttp://mirror.example/debian-security/\n");
-        assert_eq!(mirrors(&lines), [mine, MIRROR]);
-        assert_eq!(mirrors(MIRROR), [MIRROR]);
     }
 }

@@ -4,6 +4,7 @@
 //! `cargo xtask demo --json` keeps standard output for records. It never decides anything that the
 //! product decides.
 
+mod apt;
 mod ci;
 mod console;
 mod contracts;

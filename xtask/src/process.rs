@@ -2,7 +2,7 @@
 //! hang.
 
 use std::ffi::OsStr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -127,8 +127,10 @@ pub fn find_in(path: &OsStr, program: &str) -> Option<PathBuf> {
 
 /// The command as a person would type it, for messages.
 fn say(command: &Command) -> String {
-    let words = std::iter::once(command.get_program()).chain(command.get_args());
-    let words: Vec<_> = words.map(|word| word.to_string_lossy()).collect();
+    let program = Path::new(command.get_program());
+    let program = program.file_name().unwrap_or(program.as_os_str());
+    let words = std::iter::once(program).chain(command.get_args());
+    let words: Vec<_> = words.map(OsStr::to_string_lossy).collect();
     format!("`{}`", words.join(" "))
 }
 
@@ -149,6 +151,14 @@ mod tests {
         assert_eq!(
             error.to_string(),
             "`sh -c exit 3` ended with exit status: 3"
+        );
+    }
+
+    #[test]
+    fn a_command_is_said_without_the_folder_of_its_program() {
+        assert_eq!(
+            say(Command::new("/opt/rust/bin/cargo").arg("test")),
+            "`cargo test`"
         );
     }
 
