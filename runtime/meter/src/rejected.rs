@@ -22,7 +22,9 @@ pub enum Rejected {
         offset: usize,
     },
     /// Tables may only be filled once, by active segments, and references live nowhere else.
-    #[error("{what} is not admitted (byte {offset}); only one own table, filled by active segments of functions, may be used, and only by call_indirect")]
+    #[error(
+        "{what} is not admitted (byte {offset}); only one own table, filled by active segments of functions, may be used, and only by call_indirect"
+    )]
     Table {
         /// What was found.
         what: &'static str,
@@ -30,7 +32,9 @@ pub enum Rejected {
         offset: usize,
     },
     /// There must be exactly one memory of the module's own, exported as `memory`.
-    #[error("{what}; a module needs exactly one memory of its own, exported as \"memory\", and no imported globals")]
+    #[error(
+        "{what}; a module needs exactly one memory of its own, exported as \"memory\", and no imported globals"
+    )]
     Memory {
         /// What was found.
         what: &'static str,
@@ -38,7 +42,9 @@ pub enum Rejected {
         offset: Option<usize>,
     },
     /// An import that the host does not offer in this form.
-    #[error("the import {name} {problem} (byte {offset}); only the functions of wasi_snapshot_preview1 and haar, with their own types, can be imported")]
+    #[error(
+        "the import {name} {problem} (byte {offset}); only the functions of wasi_snapshot_preview1 and haar, with their own types, can be imported"
+    )]
     Import {
         /// `module.name`, shortened.
         name: String,
@@ -48,7 +54,9 @@ pub enum Rejected {
         offset: usize,
     },
     /// A float, a vector or a reference at the edge, where a browser may choose its bits.
-    #[error("{name} carries a float, vector or reference across the module's edge (byte {offset}); pass integers or bytes in memory")]
+    #[error(
+        "{name} carries a float, vector or reference across the module's edge (byte {offset}); pass integers or bytes in memory"
+    )]
     BoundaryFloat {
         /// The import or export.
         name: String,
@@ -56,7 +64,9 @@ pub enum Rejected {
         offset: usize,
     },
     /// Names that start with `__haar_` belong to the pass.
-    #[error("the name {name} is reserved (byte {offset}); rename it, or meter the original module if this one is metered already")]
+    #[error(
+        "the name {name} is reserved (byte {offset}); rename it, or meter the original module if this one is metered already"
+    )]
     Reserved {
         /// The name, shortened.
         name: String,
@@ -64,7 +74,9 @@ pub enum Rejected {
         offset: usize,
     },
     /// A segment that would trap half-way through instantiation.
-    #[error("a segment writes up to {end}, past the initial size of {size} (byte {offset}); enlarge the initial memory or table")]
+    #[error(
+        "a segment writes up to {end}, past the initial size of {size} (byte {offset}); enlarge the initial memory or table"
+    )]
     SegmentOutOfBounds {
         /// Where the segment would end.
         end: u64,
@@ -86,7 +98,9 @@ pub enum Rejected {
         offset: Option<usize>,
     },
     /// Neither a command nor a reactor.
-    #[error("{what}; export either _start: () -> (), or haar_abi_v1: () -> i32, haar_alloc: (i32) -> i32 and haar_run: (i32, i32) -> i64")]
+    #[error(
+        "{what}; export either _start: () -> (), or haar_abi_v1: () -> i32, haar_alloc: (i32) -> i32 and haar_run: (i32, i32) -> i64"
+    )]
     Entry {
         /// What is missing or wrong.
         what: &'static str,
@@ -94,7 +108,9 @@ pub enum Rejected {
         offset: Option<usize>,
     },
     /// The result did not validate: a bug of the pass, never of the author.
-    #[error("metering produced an invalid module ({message}); please report this as a bug of haar-meter")]
+    #[error(
+        "metering produced an invalid module ({message}); please report this as a bug of haar-meter"
+    )]
     Internal {
         /// What the validator says about the result.
         message: String,
@@ -129,9 +145,9 @@ impl Rejected {
             | Self::BoundaryFloat { offset, .. }
             | Self::Reserved { offset, .. }
             | Self::SegmentOutOfBounds { offset, .. } => Some(*offset),
-            Self::Memory { offset, .. } | Self::Limit { offset, .. } | Self::Entry { offset, .. } => {
-                *offset
-            }
+            Self::Memory { offset, .. }
+            | Self::Limit { offset, .. }
+            | Self::Entry { offset, .. } => *offset,
             Self::Internal { .. } => None,
         }
     }
@@ -139,7 +155,10 @@ impl Rejected {
 
 impl From<wasmparser::Error> for Rejected {
     fn from(error: wasmparser::Error) -> Self {
-        Self::Invalid { offset: place(error.offset()), message: error.message().to_owned() }
+        Self::Invalid {
+            offset: place(error.offset()),
+            message: error.message().to_owned(),
+        }
     }
 }
 
@@ -227,7 +246,10 @@ impl Feature {
     }
 
     fn advice(self) -> String {
-        format!("build it without (in Rust: -C target-feature={})", self.flag())
+        format!(
+            "build it without (in Rust: -C target-feature={})",
+            self.flag()
+        )
     }
 }
 
