@@ -9,7 +9,7 @@ mod wire;
 
 pub use request::Request;
 pub use response::Response;
-pub use wire::{FrameError, NAME_BYTES_MAX, Wire};
+pub use wire::{FrameError, Wire};
 
 /// Looks up the first value of a name. Frames carry lower-case names; the caller may write any.
 fn first<'a>(pairs: &'a [(String, String)], name: &str) -> Option<&'a str> {

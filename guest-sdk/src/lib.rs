@@ -23,10 +23,9 @@ pub mod guest;
 mod http;
 
 pub use abi::log;
-pub use answer::Answer;
 pub use convert::{FromInput, InputError, IntoOutput, Json};
 pub use haar_guest_macros::{function, http};
-pub use http::{FrameError, NAME_BYTES_MAX, Request, Response, Wire};
+pub use http::{FrameError, Request, Response, Wire};
 
 /// Writes one formatted line to the job's log, like `format!`.
 ///
@@ -37,3 +36,8 @@ pub use http::{FrameError, NAME_BYTES_MAX, Request, Response, Wire};
 macro_rules! log {
     ($($argument:tt)*) => { $crate::log(&::std::format!($($argument)*)) };
 }
+
+/// Keeps the examples of the README true.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

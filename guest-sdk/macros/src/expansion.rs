@@ -1,7 +1,7 @@
 //! Writes the code that stands beside an author's function.
 
 use crate::signature::{Entry, Refusal, refuse_arguments};
-use proc_macro2::TokenStream;
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::ItemFn;
 use syn::spanned::Spanned;
@@ -105,32 +105,47 @@ fn try_expand(
 }
 
 fn answer_function(entry: &Entry) -> TokenStream {
-    let Entry { name, input, .. } = entry;
-    let (owned, passed) = if entry.is_borrowed {
-        (
-            quote!(<#input as ::std::borrow::ToOwned>::Owned),
-            quote!(&__haar_input),
-        )
+    let input = &entry.input;
+    let (owned, borrow) = if entry.is_borrowed {
+        (quote!(<#input as ::std::borrow::ToOwned>::Owned), quote!(&))
     } else {
-        (quote!(#input), quote!(__haar_input))
+        (quote!(#input), quote!())
     };
     // The span makes the compiler point at the return type when that cannot be an output.
-    let into_output = quote_spanned!(entry.output.span()=> ::haar::IntoOutput::into_output);
+    let at_output = entry.output.span();
+    let name = located(&entry.name, at_output);
+    let output = quote_spanned! {at_output=>
+        ::haar::IntoOutput::into_output(#name(#borrow __haar_input))
+    };
     quote! {
-        ::haar::guest::answer::<#owned>(__haar_input, |__haar_input| #into_output(#name(#passed)))
+        ::haar::guest::answer::<#owned>(__haar_input, |__haar_input| #output)
     }
 }
 
 fn answer_http(entry: &Entry) -> TokenStream {
-    let Entry { name, input, .. } = entry;
-    let response = quote_spanned!(entry.output.span()=> let __haar_response: ::haar::Response = #name(__haar_request););
+    let input = &entry.input;
+    let request = quote_spanned! {input.span()=>
+        let __haar_request: #input = __haar_request;
+    };
+    let at_output = entry.output.span();
+    let name = located(&entry.name, at_output);
+    let response = quote_spanned! {at_output=>
+        let __haar_response: ::haar::Response = #name(__haar_request);
+    };
     quote! {
         ::haar::guest::serve(__haar_input, |__haar_request| {
-            let __haar_request: #input = __haar_request;
+            #request
             #response
             __haar_response
         })
     }
+}
+
+/// The same name, so that an error that concerns it is reported at another place.
+fn located(name: &Ident, place: Span) -> Ident {
+    let mut located = name.clone();
+    located.set_span(name.span().located_at(place));
+    located
 }
 
 /// The exports of guest ABI 1 and the manifest, for wasm32 only.

@@ -11,9 +11,6 @@
 
 use super::{Request, Response};
 
-/// The longest method, path, query, name or value is what its length field can say.
-pub const NAME_BYTES_MAX: usize = u16::MAX as usize;
-
 const VERSION: u8 = 1;
 
 /// A frame that cannot be read, or a message that cannot be written as one.

@@ -13,6 +13,9 @@ const PALETTE: [[f64; 3]; 6] = [
 /// How many colours are passed while the escape time doubles.
 const COLOURS_PER_DOUBLING: f64 = 1.7;
 
+/// Where the run through the colours begins, so that night lies around the set.
+const FIRST_PLACE: f64 = 2.4;
+
 /// The colour of a point that escaped at this time; black for a point that never does.
 pub fn of(escape_time: Option<f64>) -> [u8; 3] {
     let Some(time) = escape_time else {
@@ -20,7 +23,7 @@ pub fn of(escape_time: Option<f64>) -> [u8; 3] {
     };
 
     // Near the set, times grow without bound; their logarithm keeps the bands equally wide.
-    let place = (time.max(0.0) + 1.0).log2() * COLOURS_PER_DOUBLING;
+    let place = (time.max(0.0) + 1.0).log2() * COLOURS_PER_DOUBLING + FIRST_PLACE;
     let index = place as usize;
     let from = PALETTE[index % PALETTE.len()];
     let to = PALETTE[(index + 1) % PALETTE.len()];

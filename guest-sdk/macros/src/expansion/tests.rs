@@ -166,6 +166,7 @@ fn the_function_stays_as_it_was_written() {
     for item in [
         "#[must_use] pub fn f(mut input: Vec<u8>) -> Vec<u8> { input.sort(); input }",
         "fn f(input: &[u8]) -> Result<String, MyError> { read(input) }",
+        "fn r#type(input: &str) -> String { read(input) }",
         "fn f(haar::Json(input): haar::Json<Point>) -> haar::Json<Point> { haar::Json(input) }",
     ] {
         let before = item.parse::<TokenStream>().unwrap().to_string();
