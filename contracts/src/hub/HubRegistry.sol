@@ -57,6 +57,7 @@ contract HubRegistry is IHubRegistry {
 
     address public walletImplementation;
     address public settlement;
+    address public fraudProofs;
     IExpropriationVault public vault;
 
     /// @notice The sum of all stakes.
@@ -101,14 +102,15 @@ contract HubRegistry is IHubRegistry {
     }
 
     /// @inheritdoc IHubRegistry
-    function wire(address walletImplementation_, address settlement_, address vault_) external {
+    function wire(address walletImplementation_, address settlement_, address fraudProofs_, address vault_) external {
         if (msg.sender != DEPLOYER) revert HubRegistryNotDeployer(msg.sender);
         if (settlement != address(0)) revert HubRegistryAlreadyWired();
-        bool missing = walletImplementation_ == address(0) || settlement_ == address(0) || vault_ == address(0);
-        if (missing) revert HubRegistryZeroAddress();
+        bool missing = walletImplementation_ == address(0) || settlement_ == address(0);
+        if (missing || fraudProofs_ == address(0) || vault_ == address(0)) revert HubRegistryZeroAddress();
 
         walletImplementation = walletImplementation_;
         settlement = settlement_;
+        fraudProofs = fraudProofs_;
         vault = IExpropriationVault(vault_);
     }
 
@@ -282,7 +284,7 @@ contract HubRegistry is IHubRegistry {
         external
         returns (uint256 toVictim, uint256 bounty)
     {
-        if (msg.sender != settlement) revert HubRegistryNotSettlement(msg.sender);
+        if (msg.sender != fraudProofs) revert HubRegistryNotFraudProofs(msg.sender);
         _suspectByFact(hub, reason, evidence);
 
         uint256 frozen = IHubWallet(hub).frozen();
@@ -290,7 +292,7 @@ contract HubRegistry is IHubRegistry {
         (toVictim, bounty, toVault) = _split(frozen, victim == address(0) ? 0 : loss);
 
         IHubWallet(hub).seize(victim, toVictim.toUint128());
-        IHubWallet(hub).seize(settlement, bounty.toUint128());
+        IHubWallet(hub).seize(fraudProofs, bounty.toUint128());
         totalFrozen -= toVictim + bounty;
         if (toVault > 0) _seizeIntoVault(hub, toVault.toUint128());
         _emitSlashed(hub, toVictim, bounty, toVault, reason, evidence);

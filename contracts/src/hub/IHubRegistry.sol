@@ -74,7 +74,7 @@ interface IHubRegistry {
     error HubRegistryZeroAddress();
     error HubRegistryNotOwner(address caller, address owner);
     error HubRegistryNotDao(address caller);
-    error HubRegistryNotSettlement(address caller);
+    error HubRegistryNotFraudProofs(address caller);
     error HubRegistryNotVault(address caller);
     error HubRegistryNotHubWallet(address caller);
     error HubRegistryNotActive(address hub, Phase phase);
@@ -113,7 +113,7 @@ interface IHubRegistry {
     event ExitFinalized(address indexed wallet);
 
     /// @notice Names the contracts that were deployed after this one. Once, by the deployer.
-    function wire(address walletImplementation, address settlement_, address vault_) external;
+    function wire(address walletImplementation, address settlement_, address fraudProofs_, address vault_) external;
 
     /// @notice Makes the wallet of a new hub that the caller owns. `operator` signs for it.
     function createHub(address operator, bytes32 salt) external returns (address hub);
@@ -156,11 +156,11 @@ interface IHubRegistry {
     /// @notice DAO only: makes a Suspected or Punished hub whole again, all timers included.
     function rehabilitate(address hub) external;
 
-    /// @notice Settlement only: takes the price of one proven fraud from the stake and suspects the hub.
+    /// @notice Fraud proofs only: takes the price of one proven fraud from the stake and suspects the hub.
     /// @param victim who was cheated, or zero
     /// @param loss what the victim should get
     /// @return toVictim what the victim got
-    /// @return bounty what was sent to the settlement for whoever proved it
+    /// @return bounty what was sent to the caller for whoever proved it
     function punish(address hub, Reason reason, bytes32 evidence, address victim, uint256 loss)
         external
         returns (uint256 toVictim, uint256 bounty);
@@ -187,6 +187,7 @@ interface IHubRegistry {
     function status(address hub) external view returns (HubStatus memory);
     function params() external view returns (Params memory);
     function settlement() external view returns (address);
+    function fraudProofs() external view returns (address);
     function dao() external view returns (address);
 
     /// @notice The address that `createHub` will give.

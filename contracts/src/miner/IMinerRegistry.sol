@@ -19,7 +19,7 @@ interface IMinerRegistry {
     error MinerRegistryNotWired();
     error MinerRegistryZeroAddress();
     error MinerRegistryParamOutOfBounds(bytes32 name, uint256 value, uint256 min, uint256 max);
-    error MinerRegistryNotSettlement(address caller);
+    error MinerRegistryNotFraudProofs(address caller);
     error MinerRegistryStakeTooSmall(uint256 have, uint256 min);
     error MinerRegistryAlreadyJoined(address miner);
     error MinerRegistryNotJoined(address miner);
@@ -41,7 +41,7 @@ interface IMinerRegistry {
     event MinerSlashed(address indexed miner, uint256 amount, uint256 bounty, address indexed reporter);
 
     /// @notice Names the contracts that were deployed after this one. Once, by the deployer.
-    function wire(address settlement_, address vault_) external;
+    function wire(address fraudProofs_, address vault_) external;
 
     /// @notice Joins with a stake, which the caller approves to this contract first. The key must never have
     /// belonged to another miner.
@@ -65,7 +65,7 @@ interface IMinerRegistry {
     /// @notice Takes the stake back after the thaw, within seven days; later it has to be requested again.
     function finalizeLeave() external;
 
-    /// @notice Settlement only: takes the whole stake; the bounty goes to the settlement, the rest to the vault.
+    /// @notice Fraud proofs only: takes the whole stake; the bounty goes to the caller, the rest to the vault.
     function slash(address miner, address reporter) external returns (uint256 amount, uint256 bounty);
 
     /// @notice Where a miner wants its earnings: its own address unless it said otherwise.
@@ -79,5 +79,5 @@ interface IMinerRegistry {
 
     function stakeOf(address miner) external view returns (uint128);
     function miners(address miner) external view returns (Miner memory);
-    function settlement() external view returns (address);
+    function fraudProofs() external view returns (address);
 }

@@ -27,7 +27,7 @@ contract MinerRegistry is IMinerRegistry {
     uint16 public immutable bountyBps;
     address private immutable DEPLOYER;
 
-    address public settlement;
+    address public fraudProofs;
     IExpropriationVault public vault;
 
     /// @notice The sum of all stakes.
@@ -54,18 +54,18 @@ contract MinerRegistry is IMinerRegistry {
     }
 
     /// @inheritdoc IMinerRegistry
-    function wire(address settlement_, address vault_) external {
+    function wire(address fraudProofs_, address vault_) external {
         if (msg.sender != DEPLOYER) revert MinerRegistryNotDeployer(msg.sender);
-        if (settlement != address(0)) revert MinerRegistryAlreadyWired();
-        if (settlement_ == address(0) || vault_ == address(0)) revert MinerRegistryZeroAddress();
+        if (fraudProofs != address(0)) revert MinerRegistryAlreadyWired();
+        if (fraudProofs_ == address(0) || vault_ == address(0)) revert MinerRegistryZeroAddress();
 
-        settlement = settlement_;
+        fraudProofs = fraudProofs_;
         vault = IExpropriationVault(vault_);
     }
 
     /// @inheritdoc IMinerRegistry
     function join(uint128 stake, address signingKey, address payout, uint32 caps) external {
-        if (settlement == address(0)) revert MinerRegistryNotWired();
+        if (fraudProofs == address(0)) revert MinerRegistryNotWired();
         Miner storage miner = _miners[msg.sender];
         if (miner.stake != 0) revert MinerRegistryAlreadyJoined(msg.sender);
         if (stake < minStake) revert MinerRegistryStakeTooSmall(stake, minStake);
@@ -139,7 +139,7 @@ contract MinerRegistry is IMinerRegistry {
 
     /// @inheritdoc IMinerRegistry
     function slash(address miner, address reporter) external returns (uint256 amount, uint256 bounty) {
-        if (msg.sender != settlement) revert MinerRegistryNotSettlement(msg.sender);
+        if (msg.sender != fraudProofs) revert MinerRegistryNotFraudProofs(msg.sender);
         uint128 stake = _miners[miner].stake;
         if (stake == 0) revert MinerRegistryNotJoined(miner);
 
@@ -149,7 +149,7 @@ contract MinerRegistry is IMinerRegistry {
         amount = stake;
         bounty = amount * bountyBps / BPS;
         emit MinerSlashed(miner, amount, bounty, reporter);
-        if (bounty > 0) TOKEN.safeTransfer(settlement, bounty);
+        if (bounty > 0) TOKEN.safeTransfer(fraudProofs, bounty);
         TOKEN.safeTransfer(address(vault), amount - bounty);
         vault.open(miner, uint128(amount - bounty));
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.28;
 
-import {BatchHeader, ExecutionReceipt, HubReceipt, JobLeaf, JobSpec, MinerCredit} from "../lib/Types.sol";
+import {BatchHeader, JobLeaf, MinerCredit} from "../lib/Types.sol";
 
 /// @notice Where a batch stands.
 enum BatchState {
@@ -53,13 +53,12 @@ struct Claim {
     bytes32[] proof;
 }
 
-/// @title What hubs owe their miners, and the proofs that a hub or a miner lied
+/// @title What hubs owe their miners
 /// @notice A hub commits one Merkle batch per epoch. The batch is final after the challenge window, and then miners
-/// claim what they have earned in all, minus what they have been paid. Whoever holds two signed statements that
-/// contradict each other may submit them at any time; no vote is needed for that.
+/// claim what they have earned in all, minus what they have been paid. It holds no money: the hub wallets do.
 interface ISettlement {
     error SettlementZeroAddress();
-    error SettlementNotDao(address caller);
+    error SettlementNotFraudProofs(address caller);
     error SettlementEmptyBatch();
     error SettlementStaleEpoch(uint256 have, uint256 want);
     error SettlementWrongPredecessor(bytes32 have, bytes32 want);
@@ -74,13 +73,6 @@ interface ISettlement {
     error SettlementNothingToPay();
     error SettlementWindowOpen(uint256 until);
     error SettlementCreditUnknown(bytes32 creditId);
-    error SettlementSameResult();
-    error SettlementNotSameSpec();
-    error SettlementNotSameJob();
-    error SettlementNotSameSigner(address a, address b);
-    error SettlementNotDeterministic(uint8 status);
-    error SettlementAbiNotSlashable(uint32 abiVersion);
-    error SettlementAlreadySlashed(bytes32 key);
 
     event BatchCommitted(
         address indexed hub,
@@ -99,9 +91,6 @@ interface ISettlement {
     event BuyerRefunded(address indexed hub, address indexed buyer, bytes32 indexed jobId, uint256 amount);
     event CreditRequested(address indexed hub, address indexed miner, bytes32 indexed creditId, uint256 cumulative);
     event CreditRedeemed(address indexed hub, address indexed miner, bytes32 indexed creditId, uint256 amount);
-    event FraudProved(address indexed culprit, bytes32 indexed key, address indexed reporter, uint256 bounty);
-    event BountyWithdrawn(address indexed reporter, uint256 amount);
-    event SlashableAbiSet(uint32 indexed abiVersion, bool slashable);
 
     /// @notice Commits the next batch of a hub. Anybody may submit it; the hub's operator has signed it.
     function commitBatch(BatchHeader calldata header, bytes calldata operatorSig) external returns (bytes32 batchId);
@@ -133,47 +122,19 @@ interface ISettlement {
     /// @notice Takes back the promises of a batch that became void because an earlier one did. Anybody may.
     function releaseVoided(BatchHeader calldata header) external;
 
-    /// @notice E1: one miner signed two different outcomes of one spec. It loses its stake.
-    function proveMinerEquivocation(
-        ExecutionReceipt calldata a,
-        bytes calldata sigA,
-        ExecutionReceipt calldata b,
-        bytes calldata sigB,
-        JobSpec calldata spec
-    ) external;
+    /// @notice Fraud proofs only: voids a batch that is not final, and with it every later one of the hub.
+    function cut(BatchHeader calldata header) external;
 
-    /// @notice E2: one hub signed two different batches of one epoch. Whichever of them is committed becomes void.
-    function proveTwoBatches(
-        BatchHeader calldata a,
-        bytes calldata sigA,
-        BatchHeader calldata b,
-        bytes calldata sigB
-    ) external;
+    /// @notice Fraud proofs only: a victim has been paid out of the stake, so a void batch owes it less.
+    function bookRefund(address hub, address buyer, bytes32 jobId, uint128 amount) external;
 
-    /// @notice E2: one hub signed two receipts of one job that differ in spec, buyer, result, fuel or charge.
-    function proveTwoReceipts(
-        HubReceipt calldata a,
-        bytes calldata sigA,
-        HubReceipt calldata b,
-        bytes calldata sigB
-    ) external;
-
-    /// @notice E4: a hub settled a job with another result, fuel or charge than the receipt it had signed.
-    function proveLeafContradictsReceipt(
-        HubReceipt calldata receipt,
-        bytes calldata operatorSig,
+    /// @notice Reverts unless the batch was ever committed and has this leaf at this place.
+    function requireLeaf(
         BatchHeader calldata header,
         JobLeaf calldata leaf,
         uint256 index,
         bytes32[] calldata proof
-    ) external;
-
-    /// @notice Pays the caller the bounties it has earned by proofs.
-    function withdrawBounty() external;
-
-    /// @notice DAO only: whether miners are slashed for specs of this ABI version. Not before its determinism is
-    /// trusted: a runtime that is not deterministic would make liars of honest miners.
-    function setSlashableAbi(uint32 abiVersion, bool slashable) external;
+    ) external view;
 
     function batches(bytes32 batchId) external view returns (Batch memory);
 
@@ -181,14 +142,10 @@ interface ISettlement {
     function stateOf(BatchHeader calldata header) external view returns (BatchState state, uint256 dueAt);
     function chainOf(address hub) external view returns (Chain memory);
     function paidTo(address hub, address miner) external view returns (Paid memory);
-    function bountyOf(address reporter) external view returns (uint256);
 
     /// @notice When a requested credit can be redeemed, and from when it may reach into the stake. 0: not requested.
     function creditReadyAt(bytes32 creditId) external view returns (uint256 readyAt, uint256 stakeFrom);
 
-    /// @notice Whether this fraud has been punished. Keys are in the `FraudProved` events.
-    function isPunished(bytes32 key) external view returns (bool);
-    function isSlashableAbi(uint32 abiVersion) external view returns (bool);
     function domainSeparator() external view returns (bytes32);
 
     /// @notice What a hub, miner or buyer signs: the EIP-712 digest of the hash of any record in `Types`.
