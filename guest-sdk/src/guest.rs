@@ -87,7 +87,41 @@ mod wasm {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::convert::{IntoOutput, Json};
+
+    #[test]
+    fn an_output_is_an_answer_and_an_error_is_one_too() {
+        let half = |Json(number): Json<u32>| match number % 2 {
+            0 => Ok(Json(number / 2)),
+            _ => Err("the number is odd"),
+        };
+        let call = |input: &[u8]| answer(input.to_vec(), |input| half(input).into_output());
+        assert_eq!(call(b"84"), b"\x0042");
+        assert_eq!(call(b"7"), b"\x01the number is odd");
+        assert!(call(b"seven").starts_with(b"\x01the input is not the JSON"));
+    }
+
+    #[test]
+    fn a_request_frame_is_answered_with_a_response_payload() {
+        let frame = Request::new("GET", "/fog").to_wire().unwrap();
+        let answer = serve(frame, |request| Response::text(request.path()));
+        assert_eq!(answer[0], 2);
+        assert_eq!(
+            Response::from_wire(&answer[1..]),
+            Ok(Response::text("/fog"))
+        );
+    }
+
+    #[test]
+    fn a_response_that_cannot_be_sent_is_an_application_error() {
+        let frame = Request::new("GET", "/").to_wire().unwrap();
+        let answer = serve(frame, |_| {
+            Response::status(200).with_header("x-a", "1\r\nx-b: 2")
+        });
+        assert_eq!(answer, b"\x01the header \"x-a\" cannot be sent");
+    }
 
     #[test]
     fn a_frame_that_is_no_request_is_an_application_error() {

@@ -37,7 +37,7 @@ impl Count {
     }
 }
 
-/// The first line is what `wc` prints for its standard input.
+/// The first line is what `wc` prints about a pipe.
 impl fmt::Display for Count {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{:>7} {:>7} {:>7}", self.lines, self.words, self.bytes)?;
