@@ -98,55 +98,56 @@ impl Tree {
         // Every prefix of a path sorts before the path, so parents come first.
         let mut planned: BTreeMap<String, Option<Arc<[u8]>>> = BTreeMap::new();
         for (path, content) in files {
+            let is_plain = path.split('/').all(|part| !matches!(part, "" | "." | ".."));
+            if !is_plain || Path::new(path.clone()).is_err() {
+                return Err(EnvironmentFault::FilePath { path });
+            }
             for (slash, _) in path.match_indices('/') {
                 planned
                     .entry(path.get(..slash).unwrap_or_default().to_owned())
                     .or_insert(None);
-                if NODES_MAX < planned.len() {
-                    return Err(EnvironmentFault::Files { bytes_max });
-                }
             }
-            // A path that is a file and also leads to one fails when its children are planted.
             planned.insert(path, Some(content));
+            // The root is a node too.
+            if NODES_MAX <= planned.len() {
+                return Err(EnvironmentFault::Files { bytes_max });
+            }
         }
         for (path, content) in planned {
-            tree.plant(&path, content)?;
+            tree.plant(path, content)?;
         }
         Ok(tree)
     }
 
-    fn plant(&mut self, path: &str, content: Option<Arc<[u8]>>) -> Result<(), EnvironmentFault> {
-        let unfit = || EnvironmentFault::FilePath {
-            path: path.to_owned(),
-        };
-        let is_plain = path.split('/').all(|part| !matches!(part, "" | "." | ".."));
-        let parsed = Path::new(path.to_owned()).map_err(|_| unfit())?;
-        if !is_plain {
-            return Err(unfit());
-        }
-
-        let place = self.walk(ROOT, &parsed).map_err(|_| unfit())?;
-        let name = place.name.ok_or_else(unfit)?;
+    fn plant(&mut self, path: String, content: Option<Arc<[u8]>>) -> Result<(), EnvironmentFault> {
         let full = EnvironmentFault::Files {
             bytes_max: self.bytes_max,
         };
+        let found = Path::new(path.clone()).and_then(|path| self.walk(ROOT, &path));
+        // The walk fails where another input's file stands in the way.
+        let Ok(Place {
+            parent,
+            name: Some(name),
+            ..
+        }) = found
+        else {
+            return Err(EnvironmentFault::FilePath { path });
+        };
+
         let kind = match content {
             None => Kind::Directory {
-                parent: place.parent,
+                parent,
                 entries: BTreeMap::new(),
             },
             Some(bytes) => {
-                let total = self.bytes.saturating_add(bytes.len() as u64);
-                if self.bytes_max < total {
-                    return Err(full);
-                }
-                self.bytes = total;
+                self.bytes = self.bytes.saturating_add(bytes.len() as u64);
                 Kind::File(Content::Input(bytes))
             }
         };
-        self.add(place.parent, &name, kind)
-            .map(|_| ())
-            .map_err(|_| full)
+        if self.bytes_max < self.bytes {
+            return Err(full);
+        }
+        self.add(parent, &name, kind).map(|_| ()).map_err(|_| full)
     }
 
     fn node(&self, inode: Inode) -> Result<&Node, Errno> {
