@@ -3,10 +3,16 @@ pragma solidity ^0.8.28;
 
 import {Governor} from "@openzeppelin/contracts/governance/Governor.sol";
 import {TimelockController} from "@openzeppelin/contracts/governance/TimelockController.sol";
-import {GovernorCountingSimple} from "@openzeppelin/contracts/governance/extensions/GovernorCountingSimple.sol";
-import {GovernorPreventLateQuorum} from "@openzeppelin/contracts/governance/extensions/GovernorPreventLateQuorum.sol";
+import {
+    GovernorCountingSimple
+} from "@openzeppelin/contracts/governance/extensions/GovernorCountingSimple.sol";
+import {
+    GovernorPreventLateQuorum
+} from "@openzeppelin/contracts/governance/extensions/GovernorPreventLateQuorum.sol";
 import {GovernorSettings} from "@openzeppelin/contracts/governance/extensions/GovernorSettings.sol";
-import {GovernorTimelockControl} from "@openzeppelin/contracts/governance/extensions/GovernorTimelockControl.sol";
+import {
+    GovernorTimelockControl
+} from "@openzeppelin/contracts/governance/extensions/GovernorTimelockControl.sol";
 import {GovernorVotes} from "@openzeppelin/contracts/governance/extensions/GovernorVotes.sol";
 import {
     GovernorVotesQuorumFraction
@@ -36,9 +42,7 @@ contract DaoGovernor is
     constructor(IVotes token_, TimelockController timelock_)
         Governor("Haar DAO")
         GovernorSettings(
-            VOTING_DELAY,
-            VOTING_PERIOD,
-            IERC20(address(token_)).totalSupply() / THRESHOLD_DIVISOR
+            VOTING_DELAY, VOTING_PERIOD, IERC20(address(token_)).totalSupply() / THRESHOLD_DIVISOR
         )
         GovernorVotes(token_)
         GovernorVotesQuorumFraction(QUORUM_PERCENT)

@@ -27,7 +27,9 @@ contract ExpropriationVault is IExpropriationVault {
 
     constructor(IERC20 token, address dao_, address treasury_, IHubRegistry hubs, address miners) {
         bool missing = dao_ == address(0) || treasury_ == address(0);
-        if (missing || address(hubs) == address(0) || miners == address(0)) revert ExpropriationVaultZeroAddress();
+        if (missing || address(hubs) == address(0) || miners == address(0)) {
+            revert ExpropriationVaultZeroAddress();
+        }
 
         TOKEN = token;
         dao = dao_;

@@ -102,7 +102,9 @@ contract HubRegistry is IHubRegistry {
     }
 
     /// @inheritdoc IHubRegistry
-    function wire(address walletImplementation_, address settlement_, address fraudProofs_, address vault_) external {
+    function wire(address walletImplementation_, address settlement_, address fraudProofs_, address vault_)
+        external
+    {
         if (msg.sender != DEPLOYER) revert HubRegistryNotDeployer(msg.sender);
         if (settlement != address(0)) revert HubRegistryAlreadyWired();
         bool missing = walletImplementation_ == address(0) || settlement_ == address(0);
@@ -138,7 +140,8 @@ contract HubRegistry is IHubRegistry {
         external
     {
         // Somebody may have submitted the same permit first. Then the allowance is there, and that is all we need.
-        try IERC20Permit(address(TOKEN)).permit(msg.sender, address(this), freeze, deadline, v, r, s) {} catch {}
+        try IERC20Permit(address(TOKEN)).permit(msg.sender, address(this), freeze, deadline, v, r, s) {}
+            catch {}
         _register(hub, freeze);
     }
 
@@ -223,10 +226,14 @@ contract HubRegistry is IHubRegistry {
     /// @inheritdoc IHubRegistry
     function suspect(address hub, bytes32 evidence) external onlyDao {
         Phase phase = _lapse(hub);
-        if (phase != Phase.Active && phase != Phase.Retiring) revert HubRegistryWrongPhase(phase, Phase.Active);
+        if (phase != Phase.Active && phase != Phase.Retiring) {
+            revert HubRegistryWrongPhase(phase, Phase.Active);
+        }
         Hub storage record = _hubs[hub];
         uint256 nextFlagAt = uint256(record.flaggedAt) + FLAG_INTERVAL;
-        if (record.flaggedAt != 0 && block.timestamp < nextFlagAt) revert HubRegistryFlaggedRecently(nextFlagAt);
+        if (record.flaggedAt != 0 && block.timestamp < nextFlagAt) {
+            revert HubRegistryFlaggedRecently(nextFlagAt);
+        }
 
         record.flaggedAt = uint40(block.timestamp);
         record.suspectedAt = uint40(block.timestamp);
@@ -369,7 +376,9 @@ contract HubRegistry is IHubRegistry {
             now_.exitRequestableFrom = record.suspectedAt + _params.suspectMax;
         }
         if (phase == Phase.Punished) now_.expropriableFrom = record.suspectedAt + _params.minSuspicion;
-        if (phase == Phase.Active || phase == Phase.Punished) now_.exitRequestableFrom = uint40(block.timestamp);
+        if (phase == Phase.Active || phase == Phase.Punished) {
+            now_.exitRequestableFrom = uint40(block.timestamp);
+        }
         if (phase == Phase.Retiring) now_.exitFinalFrom = record.exitReadyAt;
     }
 
@@ -471,7 +480,8 @@ contract HubRegistry is IHubRegistry {
     /// Back to where the hub was, with the exit clock moved on by the time it stood still.
     function _endSuspicion(address hub) private {
         Hub storage record = _hubs[hub];
-        uint256 end = record.suspectUntil == 0 ? block.timestamp : Math.min(record.suspectUntil, block.timestamp);
+        uint256 end =
+            record.suspectUntil == 0 ? block.timestamp : Math.min(record.suspectUntil, block.timestamp);
         uint40 suspectedFor = (end - record.suspectedAt).toUint40();
         record.suspectedAt = 0;
         record.suspectUntil = 0;

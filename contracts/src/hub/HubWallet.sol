@@ -133,7 +133,10 @@ contract HubWallet is IHubWallet {
     }
 
     /// @inheritdoc IHubWallet
-    function finalizeBatch(uint128 exposure, uint128 share, uint128 fee, address treasury) external onlySettlement {
+    function finalizeBatch(uint128 exposure, uint128 share, uint128 fee, address treasury)
+        external
+        onlySettlement
+    {
         openExposure -= exposure;
         promised -= share + fee;
 
@@ -161,7 +164,11 @@ contract HubWallet is IHubWallet {
     }
 
     /// @inheritdoc IHubWallet
-    function payDebt(address to, uint128 amount, bool fromStake) external onlySettlement returns (uint128 paid) {
+    function payDebt(address to, uint128 amount, bool fromStake)
+        external
+        onlySettlement
+        returns (uint128 paid)
+    {
         _fold();
         uint256 unpromised = Math.saturatingSub(uint256(_held) + _free, promised);
         uint128 fromFunds = Math.min(amount, unpromised).toUint128();

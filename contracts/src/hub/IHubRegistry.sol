@@ -113,7 +113,8 @@ interface IHubRegistry {
     event ExitFinalized(address indexed wallet);
 
     /// @notice Names the contracts that were deployed after this one. Once, by the deployer.
-    function wire(address walletImplementation, address settlement_, address fraudProofs_, address vault_) external;
+    function wire(address walletImplementation, address settlement_, address fraudProofs_, address vault_)
+        external;
 
     /// @notice Makes the wallet of a new hub that the caller owns. `operator` signs for it.
     function createHub(address operator, bytes32 salt) external returns (address hub);

@@ -19,13 +19,11 @@ pragma solidity ^0.8.28;
 /// adds nothing. A proof with a sibling too many or too few is invalid.
 library JobTree {
     /// @notice Whether `leaf` stands at `index` of the tree with `leafCount` leaves and this `root`.
-    function verify(
-        bytes32 root,
-        bytes32 leaf,
-        uint256 index,
-        uint256 leafCount,
-        bytes32[] calldata siblings
-    ) internal pure returns (bool) {
+    function verify(bytes32 root, bytes32 leaf, uint256 index, uint256 leafCount, bytes32[] calldata siblings)
+        internal
+        pure
+        returns (bool)
+    {
         if (index >= leafCount) return false;
 
         bytes32 node = leaf;

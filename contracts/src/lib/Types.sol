@@ -134,7 +134,8 @@ library Types {
     bytes32 internal constant ASSIGNMENT = keccak256(
         "Assignment(bytes32 jobId,bytes32 specHash,address miner,address hubWallet,uint32 attempt,uint64 deadline)"
     );
-    bytes32 internal constant SEALED_RECEIPT = keccak256("SealedReceipt(bytes32 jobId,address miner,bytes32 seal)");
+    bytes32 internal constant SEALED_RECEIPT =
+        keccak256("SealedReceipt(bytes32 jobId,address miner,bytes32 seal)");
     bytes32 internal constant SEAL_SET = keccak256("SealSet(bytes32 jobId,uint32 round,bytes32 sealsHash)");
     bytes32 internal constant EXECUTION_RECEIPT = keccak256(
         "ExecutionReceipt(bytes32 jobId,bytes32 specHash,address miner,address hubWallet,bytes32 resultHash,uint64 fuelUsed,uint8 status,uint64 executedAt)"

@@ -89,11 +89,17 @@ interface ISettlement {
     event BatchVoided(address indexed hub, bytes32 indexed batchId, uint64 fromEpoch);
     event MinerPaid(address indexed hub, address indexed miner, uint256 amount, uint256 cumulative);
     event BuyerRefunded(address indexed hub, address indexed buyer, bytes32 indexed jobId, uint256 amount);
-    event CreditRequested(address indexed hub, address indexed miner, bytes32 indexed creditId, uint256 cumulative);
-    event CreditRedeemed(address indexed hub, address indexed miner, bytes32 indexed creditId, uint256 amount);
+    event CreditRequested(
+        address indexed hub, address indexed miner, bytes32 indexed creditId, uint256 cumulative
+    );
+    event CreditRedeemed(
+        address indexed hub, address indexed miner, bytes32 indexed creditId, uint256 amount
+    );
 
     /// @notice Commits the next batch of a hub. Anybody may submit it; the hub's operator has signed it.
-    function commitBatch(BatchHeader calldata header, bytes calldata operatorSig) external returns (bytes32 batchId);
+    function commitBatch(BatchHeader calldata header, bytes calldata operatorSig)
+        external
+        returns (bytes32 batchId);
 
     /// @notice Makes a batch final once its window is over and its predecessor is final. Anybody may.
     function finalizeBatch(BatchHeader calldata header) external;
@@ -105,7 +111,9 @@ interface ISettlement {
     function claimMany(address hub, Claim[] calldata claims) external;
 
     /// @notice Starts the delay after which a credit signed by the hub can be redeemed.
-    function requestCredit(MinerCredit calldata credit, bytes calldata operatorSig) external returns (bytes32 creditId);
+    function requestCredit(MinerCredit calldata credit, bytes calldata operatorSig)
+        external
+        returns (bytes32 creditId);
 
     /// @notice Pays a requested credit as far as the hub's unpromised money goes; the rest stays redeemable. The
     /// stake pays only after the exit thaw, so that a credit to an accomplice is no faster way out than the exit.

@@ -54,7 +54,10 @@ contract Settlement is ISettlement, EIP712 {
     }
 
     /// @inheritdoc ISettlement
-    function commitBatch(BatchHeader calldata header, bytes calldata operatorSig) external returns (bytes32 batchId) {
+    function commitBatch(BatchHeader calldata header, bytes calldata operatorSig)
+        external
+        returns (bytes32 batchId)
+    {
         batchId = Types.hash(header);
         address operator = HUBS.committerOf(header.hubWallet);
         address signer = _signerOf(batchId, operatorSig);
@@ -133,7 +136,9 @@ contract Settlement is ISettlement, EIP712 {
         if (readyAt == 0) revert SettlementCreditUnknown(creditId);
         if (block.timestamp < readyAt) revert SettlementWindowOpen(readyAt);
         Paid storage paid = _paid[credit.hubWallet][credit.miner];
-        if (credit.cumulative <= paid.total) revert SettlementAmountNotIncreasing(credit.cumulative, paid.total);
+        if (credit.cumulative <= paid.total) {
+            revert SettlementAmountNotIncreasing(credit.cumulative, paid.total);
+        }
 
         uint128 due = credit.cumulative - paid.total;
         address payout = MINERS.payoutOf(credit.miner);
@@ -265,7 +270,9 @@ contract Settlement is ISettlement, EIP712 {
     /// Puts the batch at the tip of its hub's chain and returns what it adds to the miners' earnings.
     function _extendChain(BatchHeader calldata header, bytes32 batchId) private returns (uint128 share) {
         Chain storage chain = _chains[header.hubWallet];
-        if (header.epoch <= chain.lastEpoch) revert SettlementStaleEpoch(header.epoch, uint256(chain.lastEpoch) + 1);
+        if (header.epoch <= chain.lastEpoch) {
+            revert SettlementStaleEpoch(header.epoch, uint256(chain.lastEpoch) + 1);
+        }
         if (header.prevBatch != chain.lastBatch) {
             revert SettlementWrongPredecessor(header.prevBatch, chain.lastBatch);
         }
@@ -289,8 +296,12 @@ contract Settlement is ISettlement, EIP712 {
     }
 
     /// Returns false when the miner has had all of it already.
-    function _claim(address hub, address miner, uint256 cumulative, bytes32[] calldata proof) private returns (bool) {
-        bool proved = MerkleProof.verifyCalldata(proof, _chains[hub].payRoot, Types.payLeaf(miner, cumulative));
+    function _claim(address hub, address miner, uint256 cumulative, bytes32[] calldata proof)
+        private
+        returns (bool)
+    {
+        bool proved =
+            MerkleProof.verifyCalldata(proof, _chains[hub].payRoot, Types.payLeaf(miner, cumulative));
         if (!proved) revert SettlementInvalidProof();
 
         Paid memory paid = _paid[hub][miner];
