@@ -1,1 +1,16 @@
-//! Placeholder.
+//! Who does what, when: hub and miner as state machines without IO.
+//!
+//! One door in (`handle`), one door out (the outbox). Time and randomness come in as arguments;
+//! what should happen goes out as values. The rules, messages and states are in README.md.
+
+mod codec;
+pub mod config;
+pub mod input;
+pub mod ledger;
+pub mod miner;
+pub mod output;
+
+pub use config::HubConfig;
+pub use input::{Entry, Input, Order, Time, Timer};
+pub use miner::{Miner, MinerInput, MinerOutput};
+pub use output::{Answer, Batch, Credit, DismissReason, NoVerdict, Output, Refusal, TurnAway};
