@@ -1,6 +1,6 @@
 //! What a person sees: one line when a step starts, one with its time when it ends.
 //!
-//! Everything goes to standard error and a closed pipe is no error.
+//! Progress goes to standard error and a closed pipe is no error.
 
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
@@ -39,6 +39,12 @@ impl Step {
 pub fn line(text: &str) {
     // Nothing useful can be done about a standard error that nobody reads.
     let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+/// Writes what was asked for, to standard output.
+pub fn answer(text: &str) {
+    // A closed pipe is no error: who reads no further has read enough.
+    let _ = writeln!(std::io::stdout(), "{text}");
 }
 
 /// Writes a detail that belongs to the step above it.

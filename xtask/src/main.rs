@@ -77,7 +77,7 @@ fn dispatch(command: &str, rest: &[String]) -> anyhow::Result<ExitCode> {
         "pure" => run::pure()?,
         "tidy" => tidy::check()?,
         "ci" => ci::run()?,
-        _ => console::line(HELP),
+        _ => console::answer(HELP),
     }
     Ok(ExitCode::SUCCESS)
 }
