@@ -1,0 +1,140 @@
+//! What a stranger must not do.
+
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use haar_records::BlobHash;
+use haar_records::wire::CONTROL_ALPN;
+use haar_swarm::limits::CONNECTIONS_EACH_MAX;
+use iroh::endpoint::{ConnectionError, VarInt};
+use iroh_blobs::get::request::get_verified_size;
+use iroh_blobs::protocol::{
+    ChunkRangesSeq, ERR_PERMISSION, GetManyRequest, GetRequest, ObserveRequest, PushRequest,
+};
+use iroh_blobs::store::mem::MemStore;
+
+use crate::peers::{Peer, bytes, raw_connect, raw_endpoint, within};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_writes_into_our_store() {
+    let peer = Peer::start().await;
+    let stranger = raw_endpoint(&[]).await;
+    let connection = raw_connect(&stranger, &peer, iroh_blobs::ALPN).await;
+    let store = MemStore::new();
+    let blob = bytes(1, 50_000);
+    let hash = store.blobs().add_bytes(blob.clone()).await.unwrap().hash;
+
+    let request = PushRequest::new(hash, ChunkRangesSeq::root());
+    // The sender may be done before it hears of the refusal, so only the store's word counts.
+    let _ = within(
+        store
+            .remote()
+            .execute_push(connection.clone(), request)
+            .complete(),
+    )
+    .await;
+    let published = peer.publish(&Bytes::from_static(b"ours")).await;
+    let ours = iroh_blobs::Hash::from_bytes(*published.as_bytes());
+    within(get_verified_size(&connection, &ours)).await.unwrap();
+    assert!(!peer.swarm.has(BlobHash::of(&blob)).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_single_blobs_are_served() {
+    let peer = Peer::start().await;
+    let hash = peer.publish(&bytes(1, 64)).await;
+    let hash = iroh_blobs::Hash::from_bytes(*hash.as_bytes());
+    let stranger = raw_endpoint(&[]).await;
+    let connection = raw_connect(&stranger, &peer, iroh_blobs::ALPN).await;
+    let store = MemStore::new();
+
+    let sequence = store
+        .remote()
+        .execute_get(connection.clone(), GetRequest::all(hash));
+    let refused = within(sequence.complete()).await.unwrap_err();
+    assert_eq!(
+        refused.iroh_error_code(),
+        Some(ERR_PERMISSION),
+        "{refused:?}"
+    );
+
+    let many = GetManyRequest::new(vec![hash], ChunkRangesSeq::all());
+    let many = store.remote().execute_get_many(connection.clone(), many);
+    let refused = within(many.complete()).await.unwrap_err();
+    assert_eq!(
+        refused.iroh_error_code(),
+        Some(ERR_PERMISSION),
+        "{refused:?}"
+    );
+
+    let watch = store
+        .remote()
+        .observe(connection.clone(), ObserveRequest::new(hash));
+    let watched = within(Box::pin(watch).next()).await;
+    assert!(matches!(watched, Some(Err(_))), "{watched:?}");
+    assert_eq!(peer.swarm.counters().refused_requests, 2);
+
+    let single = store
+        .remote()
+        .execute_get(connection, GetRequest::blob(hash));
+    within(single.complete()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_takes_all_connections() {
+    let hub = Peer::start().await;
+    let stranger = raw_endpoint(&[]).await;
+    for alpn in [iroh_blobs::ALPN, CONTROL_ALPN] {
+        let mut connections = Vec::new();
+        let mut accepted = Vec::new();
+        for _ in 0..CONNECTIONS_EACH_MAX {
+            connections.push(raw_connect(&stranger, &hub, alpn).await);
+            if alpn == CONTROL_ALPN {
+                accepted.push(within(hub.swarm.accept_control()).await.unwrap());
+            }
+        }
+        // Blob connections are let in one after the other; see that the last one is.
+        let missing = iroh_blobs::Hash::new(b"missing");
+        for connection in connections.iter().filter(|_| alpn == iroh_blobs::ALPN) {
+            assert!(
+                within(get_verified_size(connection, &missing))
+                    .await
+                    .is_err()
+            );
+        }
+
+        let refused = raw_connect(&stranger, &hub, alpn).await;
+        let ConnectionError::ApplicationClosed(close) = within(refused.closed()).await else {
+            panic!("not closed by the peer");
+        };
+        assert_eq!(close.error_code, VarInt::from_u32(2));
+        assert!(
+            connections
+                .iter()
+                .all(|connection| connection.close_reason().is_none())
+        );
+    }
+
+    // Others are not concerned.
+    let miner = Peer::start().await;
+    within(miner.swarm.connect_control(&hub.provider()))
+        .await
+        .unwrap();
+    within(hub.swarm.accept_control()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn garbage_requests_end_their_stream_only() {
+    let peer = Peer::start().await;
+    let hash = peer.publish(&bytes(1, 50_000)).await;
+    let stranger = raw_endpoint(&[]).await;
+    let connection = raw_connect(&stranger, &peer, iroh_blobs::ALPN).await;
+    for seed in 0..20 {
+        let (mut send, mut recv) = within(connection.open_bi()).await.unwrap();
+        let _ = send.write_all(&bytes(seed, 3000)).await;
+        let _ = send.finish();
+        let _ = within(recv.read_to_end(1 << 20)).await;
+    }
+    let hash = iroh_blobs::Hash::from_bytes(*hash.as_bytes());
+    let (size, _) = within(get_verified_size(&connection, &hash)).await.unwrap();
+    assert_eq!(size, 50_000);
+}
