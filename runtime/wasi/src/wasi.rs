@@ -39,8 +39,8 @@ pub struct Finished {
     pub exit: Option<u32>,
 }
 
-/// The world of one guest during one run.
-#[derive(Debug)]
+/// The world of one guest during one run. A clone goes on by itself from the same moment.
+#[derive(Clone, Debug)]
 pub struct Wasi {
     pub(crate) limits: Limits,
     pub(crate) args: Strings,

@@ -66,55 +66,57 @@ fn furnish(guest: &mut Guest, random: &mut Xorshift) {
     }
 }
 
-/// Makes up to `calls` random calls in one run, and returns what is left of it.
+/// Makes random calls, and returns how many were answered and what is left of the run.
 fn script(seed: u64, calls: u32) -> (u32, Finished, i64, Vec<u8>) {
     let mut random = Xorshift(seed | 1);
     let mut guest = Guest::with_files(&[("in.txt", "hello world"), ("dir/a", "a")]);
     guest.memory.fill(0);
-    guest.fuel = if seed.is_multiple_of(5) {
-        30_000
-    } else {
-        PLENTY
-    };
 
-    let mut made = 0;
-    while made < calls {
+    let mut answered = 0;
+    for made in 0..calls {
         if made.is_multiple_of(16) {
             furnish(&mut guest, &mut random);
         }
         let function = Function::ALL[random.below(Function::ALL.len() as u64) as usize];
-        let args: Vec<u64> = function
-            .params()
-            .iter()
+        let params = function.params().iter();
+        let args: Vec<u64> = params
             .map(|parameter| random.argument(*parameter))
             .collect();
-        made += 1;
+
+        // Most random calls end the run. Going on from the moment before reaches states that no
+        // run without luck would.
+        let before = guest.wasi.clone();
+        guest.fuel = if random.below(8) == 0 { 220 } else { PLENTY };
         match guest.call(function, &args) {
-            Ok(_) => {}
-            // Most random calls fault; go on from the state before, as another run would.
-            Err(Ended::Fault | Ended::Exit(_) | Ended::OutOfFuel) => break,
+            Ok(_) => answered += 1,
+            Err(_) => guest.wasi = before,
         }
     }
     let (fuel, memory) = (guest.fuel, guest.memory.clone());
-    (made, guest.finish(), fuel, memory)
+    (answered, guest.finish(), fuel, memory)
 }
 
 #[test]
 fn a_hundred_thousand_random_calls_never_panic() {
-    let (mut made, mut seed) = (0, 0x9E37_79B9_7F4A_7C15u64);
-    while made < 120_000 {
-        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        let (calls, finished, _, memory) = script(seed, 500);
+    let mut answered = 0;
+    for seed in 0..240u64 {
+        let seed = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let (answers, finished, _, memory) = script(seed, 500);
         assert!(finished.stdout.len() <= 10 << 20 && finished.log.len() <= 64 << 10);
         assert_eq!(memory.len(), MEMORY_BYTES);
-        made += calls;
+        answered += answers;
     }
+    // A script of nothing but faults would show little.
+    assert!(
+        answered > 30_000,
+        "only {answered} of 120,000 calls were answered"
+    );
 }
 
 #[test]
 fn the_same_script_gives_the_same_transcript() {
-    for seed in 1..2_000 {
-        assert_eq!(script(seed, 200), script(seed, 200), "seed {seed}");
+    for seed in 1..100 {
+        assert_eq!(script(seed, 300), script(seed, 300), "seed {seed}");
     }
 }
 
