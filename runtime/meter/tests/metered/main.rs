@@ -1,0 +1,12 @@
+//! Runs metered modules under wasmtime and compares them with an independent interpreter.
+#![allow(clippy::unwrap_used)]
+
+mod engine;
+mod fuel;
+mod generated;
+//mod golden;
+//mod hostile;
+//mod nan;
+mod oracle;
+//mod refused;
+//mod shape;
