@@ -14,7 +14,16 @@ use crate::codec::{address, word};
 
 /// Milliseconds since 1970, as the driver's clock says.
 #[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, minicbor::Encode,
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Default,
+    minicbor::Encode,
     minicbor::Decode,
 )]
 #[cbor(transparent)]
@@ -329,7 +338,9 @@ impl Entry {
         let mut decoder = minicbor::Decoder::new(bytes);
         let entry = decoder.decode()?;
         if decoder.position() != bytes.len() {
-            return Err(minicbor::decode::Error::message("bytes behind the journal entry"));
+            return Err(minicbor::decode::Error::message(
+                "bytes behind the journal entry",
+            ));
         }
         Ok(entry)
     }

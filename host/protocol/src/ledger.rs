@@ -81,7 +81,10 @@ impl Shares {
         // Split, so that the largest charge does not overflow.
         let fee = charged.0 / whole * ppm + charged.0 % whole * ppm / whole;
         let miner = (charged.0 - fee).checked_div(miners as u128).unwrap_or(0);
-        Self { miner: Snm(miner), hub: Snm(charged.0 - miner * miners as u128) }
+        Self {
+            miner: Snm(miner),
+            hub: Snm(charged.0 - miner * miners as u128),
+        }
     }
 }
 
@@ -94,7 +97,9 @@ impl Ledger {
 
     /// All accounts, by buyer.
     pub fn accounts(&self) -> impl Iterator<Item = (BuyerId, Account)> {
-        self.buyers.iter().map(|(buyer, account)| (*buyer, *account))
+        self.buyers
+            .iter()
+            .map(|(buyer, account)| (*buyer, *account))
     }
 
     /// What a miner earned since the beginning.
@@ -150,7 +155,9 @@ impl Ledger {
         }
         let account = self.buyers.entry(buyer).or_default();
         // More than 2^128 atoms cannot exist; a driver that says so is not believed.
-        let Some(deposited) = account.deposited.checked_add(amount) else { return };
+        let Some(deposited) = account.deposited.checked_add(amount) else {
+            return;
+        };
         account.deposited = deposited;
         account.available.0 += amount.0;
 
@@ -166,7 +173,9 @@ impl Ledger {
     /// Reserves money for a job, or says how much there is.
     pub(crate) fn hold(&mut self, buyer: BuyerId, amount: Snm) -> Result<(), Snm> {
         let available = self.account(&buyer).available;
-        let Some(left) = available.checked_sub(amount) else { return Err(available) };
+        let Some(left) = available.checked_sub(amount) else {
+            return Err(available);
+        };
         // Reservations only count up; a buyer that wraps them has ordered 2^128 atoms of work.
         let Some(reserved) = self.account(&buyer).reserved.checked_add(amount) else {
             return Err(available);
@@ -205,8 +214,14 @@ impl Ledger {
     }
 
     fn release(&mut self, buyer: BuyerId, held: Snm, charged: Snm) {
-        let account = self.buyers.get_mut(&buyer).expect("a reservation has an account");
-        account.held = account.held.checked_sub(held).expect("a reservation is held until it ends");
+        let account = self
+            .buyers
+            .get_mut(&buyer)
+            .expect("a reservation has an account");
+        account.held = account
+            .held
+            .checked_sub(held)
+            .expect("a reservation is held until it ends");
         account.available.0 += held.0 - charged.0;
         account.refunded.0 += held.0 - charged.0;
         account.spent.0 += charged.0;

@@ -5,12 +5,15 @@
 
 mod codec;
 pub mod config;
+pub mod hub;
 pub mod input;
 pub mod ledger;
 pub mod miner;
 pub mod output;
+pub mod quorum;
 
 pub use config::HubConfig;
+pub use hub::{AttemptState, AttemptView, Hub, JobState, JobView, MinerView, RevealView};
 pub use input::{Entry, Input, Order, Time, Timer};
 pub use miner::{Miner, MinerInput, MinerOutput};
 pub use output::{Answer, Batch, Credit, DismissReason, NoVerdict, Output, Refusal, TurnAway};

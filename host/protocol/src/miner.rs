@@ -189,7 +189,13 @@ impl Miner {
     /// A miner without attempts that runs up to `capacity` at once.
     #[must_use]
     pub fn new(id: MinerId, capacity: u16) -> Self {
-        Self { id, capacity, attempts: BTreeMap::new(), running: 0, credit: None }
+        Self {
+            id,
+            capacity,
+            attempts: BTreeMap::new(),
+            running: 0,
+            credit: None,
+        }
     }
 
     /// Runs that it does now.
@@ -214,15 +220,37 @@ impl Miner {
     pub fn handle(&mut self, now: Time, input: MinerInput, outbox: &mut Vec<MinerOutput>) {
         self.forget_expired(now, outbox);
         match input {
-            MinerInput::Offered { job, attempt: _, deadline } => {
+            MinerInput::Offered {
+                job,
+                attempt: _,
+                deadline,
+            } => {
                 self.offered(now, job, deadline, outbox);
             }
-            MinerInput::RunFinished { job, outcome, salt, executed_at } => {
+            MinerInput::RunFinished {
+                job,
+                outcome,
+                salt,
+                executed_at,
+            } => {
                 self.finished(job, outcome, salt, executed_at, outbox);
             }
             MinerInput::RunAbstained { job } => self.abstained(job, outbox),
-            MinerInput::RevealRequested { job, round, seals, signature } => {
-                self.reveal(job, SealedSet { round, seals, signature }, outbox);
+            MinerInput::RevealRequested {
+                job,
+                round,
+                seals,
+                signature,
+            } => {
+                self.reveal(
+                    job,
+                    SealedSet {
+                        round,
+                        seals,
+                        signature,
+                    },
+                    outbox,
+                );
             }
             MinerInput::Closed { job, end, credit } => self.closed(job, end, credit, outbox),
             MinerInput::Disconnected => {}
@@ -235,19 +263,35 @@ impl Miner {
             held.deadline = held.deadline.max(deadline);
             outbox.push(MinerOutput::Accept { job });
             if let Some(answer) = &held.answer {
-                outbox.push(MinerOutput::Seal { job, seal: answer.seal });
+                outbox.push(MinerOutput::Seal {
+                    job,
+                    seal: answer.seal,
+                });
             }
             return;
         }
         if deadline <= now {
-            outbox.push(MinerOutput::Decline { job, reason: Decline::TooLate });
+            outbox.push(MinerOutput::Decline {
+                job,
+                reason: Decline::TooLate,
+            });
             return;
         }
         if self.running >= self.capacity || self.attempts.len() >= ATTEMPTS_HELD_MAX {
-            outbox.push(MinerOutput::Decline { job, reason: Decline::Full });
+            outbox.push(MinerOutput::Decline {
+                job,
+                reason: Decline::Full,
+            });
             return;
         }
-        self.attempts.insert(job, Held { deadline, answer: None, set: None });
+        self.attempts.insert(
+            job,
+            Held {
+                deadline,
+                answer: None,
+                set: None,
+            },
+        );
         self.running += 1;
         outbox.push(MinerOutput::Accept { job });
         outbox.push(MinerOutput::Run { job, deadline });
@@ -261,18 +305,34 @@ impl Miner {
         executed_at: u64,
         outbox: &mut Vec<MinerOutput>,
     ) {
-        let Some(held) = self.attempts.get_mut(&job) else { return };
+        let Some(held) = self.attempts.get_mut(&job) else {
+            return;
+        };
         if held.answer.is_some() {
             return;
         }
-        let seal = seal(job, self.id, outcome.result_hash(), outcome.fuel_used.0, salt);
-        held.answer = Some(Sealed { outcome, salt, executed_at, seal });
+        let seal = seal(
+            job,
+            self.id,
+            outcome.result_hash(),
+            outcome.fuel_used.0,
+            salt,
+        );
+        held.answer = Some(Sealed {
+            outcome,
+            salt,
+            executed_at,
+            seal,
+        });
         self.running -= 1;
         outbox.push(MinerOutput::Seal { job, seal });
     }
 
     fn abstained(&mut self, job: JobId, outbox: &mut Vec<MinerOutput>) {
-        let runs = self.attempts.get(&job).is_some_and(|held| held.answer.is_none());
+        let runs = self
+            .attempts
+            .get(&job)
+            .is_some_and(|held| held.answer.is_none());
         if runs {
             self.remove(&job);
             outbox.push(MinerOutput::Abstain { job });
@@ -281,7 +341,9 @@ impl Miner {
 
     fn reveal(&mut self, job: JobId, set: SealedSet, outbox: &mut Vec<MinerOutput>) {
         let id = self.id;
-        let Some(held) = self.attempts.get_mut(&job) else { return };
+        let Some(held) = self.attempts.get_mut(&job) else {
+            return;
+        };
         let Some(answer) = held.answer else { return };
         let holds_ours = set.seals.contains(&(id, answer.seal));
         if !holds_ours || set.seals.len() > SEALS_MAX {
@@ -292,14 +354,28 @@ impl Miner {
         {
             // A hub that closes the set twice could show one miner's answer to another.
             if first.round == set.round {
-                let conflict = SetConflict { job, first: first.clone(), second: set };
+                let conflict = SetConflict {
+                    job,
+                    first: first.clone(),
+                    second: set,
+                };
                 outbox.push(MinerOutput::Evidence(conflict));
             }
             return;
         }
         held.set.get_or_insert(set);
-        let Sealed { outcome, salt, executed_at, .. } = answer;
-        outbox.push(MinerOutput::Reveal { job, outcome, salt, executed_at });
+        let Sealed {
+            outcome,
+            salt,
+            executed_at,
+            ..
+        } = answer;
+        outbox.push(MinerOutput::Reveal {
+            job,
+            outcome,
+            salt,
+            executed_at,
+        });
     }
 
     fn closed(
@@ -312,7 +388,10 @@ impl Miner {
         // Credits only grow; one that is late or again says nothing new.
         self.credit = self.credit.max(credit);
         if self.remove(&job) {
-            outbox.push(MinerOutput::Forget { job, end: Some(end) });
+            outbox.push(MinerOutput::Forget {
+                job,
+                end: Some(end),
+            });
         }
     }
 
@@ -330,7 +409,9 @@ impl Miner {
     }
 
     fn remove(&mut self, job: &JobId) -> bool {
-        let Some(held) = self.attempts.remove(job) else { return false };
+        let Some(held) = self.attempts.remove(job) else {
+            return false;
+        };
         if held.answer.is_none() {
             self.running -= 1;
         }

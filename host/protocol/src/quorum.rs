@@ -89,7 +89,9 @@ mod tests {
         for quorum in 1..=4_u8 {
             for pattern in 0..3_u32.pow(6) {
                 let answers: Vec<u32> = (0..6).map(|at| pattern / 3_u32.pow(at) % 3).collect();
-                let Weighing::NeedsMore(more) = weigh(quorum, &answers) else { continue };
+                let Weighing::NeedsMore(more) = weigh(quorum, &answers) else {
+                    continue;
+                };
                 let decides = |extra: u32| {
                     (0..3).any(|answer| {
                         let mut all = answers.clone();

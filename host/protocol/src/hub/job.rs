@@ -8,8 +8,8 @@ use haar_records::{
 
 use super::view::{AttemptState, RevealView};
 use crate::config::HubConfig;
-use crate::input::{Order, Time};
-use crate::output::Answer;
+use crate::input::{Order, Time, Timer};
+use crate::output::{Answer, Output};
 
 /// Where a job is, with what only that phase knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +43,8 @@ pub(crate) struct Job {
     pub(crate) patience: Option<Time>,
     /// When this round's slow ones may be replaced, once somebody has sealed.
     pub(crate) stragglers: Option<Time>,
+    /// How long the slow ones get each time.
+    pub(crate) window_ms: u64,
     pub(crate) ended_at: Option<Time>,
     pub(crate) answer: Option<Answer>,
     pub(crate) epoch: Option<u64>,
@@ -68,6 +70,24 @@ pub(crate) struct Attempt {
 }
 
 impl Attempt {
+    /// The next attempt of a job; its times are set by the offer.
+    pub(crate) fn new(miner: MinerId, owner: Address, job: &Job, now: Time) -> Self {
+        Self {
+            miner,
+            owner,
+            number: job.attempts.len() as u32,
+            round: job.round,
+            state: AttemptState::Offered,
+            hired_at: now,
+            lease: now,
+            due: now,
+            seal: None,
+            reveal: None,
+            is_withheld: false,
+            earned: Snm::ZERO,
+        }
+    }
+
     /// Hired, and neither sealed nor over.
     pub(crate) fn is_running(&self) -> bool {
         matches!(self.state, AttemptState::Offered | AttemptState::Accepted)
@@ -84,7 +104,9 @@ impl Attempt {
     /// The answer, while it counts.
     pub(crate) fn answer(&self) -> Option<OutcomeKey> {
         let counts = self.state == AttemptState::Revealed;
-        self.reveal.filter(|_| counts).map(|reveal| reveal.outcome.key())
+        self.reveal
+            .filter(|_| counts)
+            .map(|reveal| reveal.outcome.key())
     }
 }
 
@@ -101,6 +123,7 @@ impl Job {
             sequence,
             patience: None,
             stragglers: None,
+            window_ms: 0,
             ended_at: None,
             answer: None,
             epoch: None,
@@ -116,7 +139,9 @@ impl Job {
     }
 
     pub(crate) fn place_of(&self, miner: &MinerId) -> Option<usize> {
-        self.attempts.iter().position(|attempt| attempt.miner == *miner)
+        self.attempts
+            .iter()
+            .position(|attempt| attempt.miner == *miner)
     }
 
     /// This round's attempts that run or have sealed.
@@ -133,7 +158,10 @@ impl Job {
 
     /// This round's seals, by miner.
     pub(crate) fn seals(&self) -> Vec<(MinerId, B256)> {
-        let round = self.attempts.iter().filter(|attempt| attempt.round == self.round);
+        let round = self
+            .attempts
+            .iter()
+            .filter(|attempt| attempt.round == self.round);
         let mut seals: Vec<_> = round
             .filter(|attempt| !attempt.is_running())
             .filter_map(|attempt| Some((attempt.miner, attempt.seal?.0)))
@@ -157,7 +185,10 @@ impl Job {
 
     /// Attempts that bought an answer or a seal: what `ATTEMPTS_MAX` bounds.
     pub(crate) fn answers_bought(&self) -> u32 {
-        self.attempts.iter().filter(|attempt| attempt.seal.is_some()).count() as u32
+        self.attempts
+            .iter()
+            .filter(|attempt| attempt.seal.is_some())
+            .count() as u32
     }
 
     /// Places of those who answered `key`, sorted by miner.
@@ -168,9 +199,25 @@ impl Job {
         places
     }
 
+    /// Gives the slow ones of this round some time from now on.
+    pub(crate) fn open_window(&mut self, now: Time) -> Output {
+        let at = now.after_ms(self.window_ms);
+        self.stragglers = Some(at);
+        Output::SetTimer {
+            at,
+            timer: Timer::Stragglers {
+                job: self.id(),
+                round: self.round,
+            },
+        }
+    }
+
     pub(crate) fn ends_of(&self, end: AttemptEnd) -> Vec<MinerId> {
         let ended = AttemptState::Ended(end);
-        let attempts = self.attempts.iter().filter(|attempt| attempt.state == ended);
+        let attempts = self
+            .attempts
+            .iter()
+            .filter(|attempt| attempt.state == ended);
         let mut miners: Vec<_> = attempts.map(|attempt| attempt.miner).collect();
         miners.sort_unstable();
         miners
@@ -187,8 +234,14 @@ impl Job {
     }
 
     /// The leaf under which a settled job stands in its batch.
-    pub(crate) fn leaf(&self, config: &HubConfig) -> Option<JobLeaf> {
-        let Some(Answer::Agreed { outcome, charged, agreeing, receipts_hash, .. }) = &self.answer
+    pub(crate) fn leaf(&self) -> Option<JobLeaf> {
+        let Some(Answer::Agreed {
+            outcome,
+            charged,
+            agreeing,
+            receipts_hash,
+            ..
+        }) = &self.answer
         else {
             return None;
         };
@@ -205,7 +258,11 @@ impl Job {
     }
 
     fn receipt(&self, config: &HubConfig, attempt: &Attempt) -> Option<ExecutionReceipt> {
-        let RevealView { outcome, executed_at, .. } = attempt.reveal?;
+        let RevealView {
+            outcome,
+            executed_at,
+            ..
+        } = attempt.reveal?;
         Some(ExecutionReceipt {
             jobId: self.order.job.0,
             specHash: self.order.spec.0,

@@ -33,7 +33,7 @@ impl JobState {
 }
 
 /// Where an attempt is in its life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AttemptState {
     /// The miner has not answered the offer.
     Offered,
@@ -159,7 +159,9 @@ impl Hub {
 
     /// All miners that the hub remembers, by id.
     pub fn miners(&self) -> impl Iterator<Item = MinerView> {
-        self.pool.ids().filter_map(|miner| self.pool.view(&miner, &self.ledger))
+        self.pool
+            .ids()
+            .filter_map(|miner| self.pool.view(&miner, &self.ledger))
     }
 
     /// Whether this miner would get offers if it joined now.
@@ -191,10 +193,16 @@ impl Hub {
         self.settlement.pending()
     }
 
+    /// The last epoch whose batch is final; 0 before the first.
+    #[must_use]
+    pub fn epoch_finalized(&self) -> u64 {
+        self.settlement.last_finalized()
+    }
+
     /// The leaf of a settled job.
     #[must_use]
     pub fn leaf(&self, job: &JobId) -> Option<JobLeaf> {
-        self.jobs.get(job).and_then(|job| job.leaf(&self.config))
+        self.jobs.get(job).and_then(Job::leaf)
     }
 }
 
