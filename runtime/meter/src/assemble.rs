@@ -12,8 +12,9 @@ use wasmparser::{
     ExternalKind, FuncValidatorAllocations, FunctionBody, Parser, ValidPayload, Validator,
 };
 
-use crate::admission::{Constant, Module, cap};
+use crate::admission::{Module, cap};
 use crate::analysis::analyse;
+use crate::constants::Constant;
 use crate::emit::{Places, write_body};
 use crate::fuel::{EXPORT_FUEL, EXPORT_START, EXPORT_STATUS, SECTION_MANIFEST, SECTION_METER};
 use crate::limits;

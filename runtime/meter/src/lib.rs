@@ -9,6 +9,7 @@ mod admission;
 mod analysis;
 mod assemble;
 mod body;
+mod constants;
 mod emit;
 mod floats;
 mod fuel;

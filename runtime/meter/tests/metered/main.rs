@@ -4,9 +4,9 @@
 mod engine;
 mod fuel;
 mod generated;
-//mod golden;
-//mod hostile;
-//mod nan;
+mod golden;
+mod hostile;
+mod nan;
 mod oracle;
-//mod refused;
-//mod shape;
+mod refused;
+mod shape;
