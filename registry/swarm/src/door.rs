@@ -164,6 +164,10 @@ impl Drop for Handshake {
 
 #[cfg(test)]
 mod tests {
+    use iroh::Endpoint;
+    use iroh::endpoint::presets;
+    use iroh::protocol::Router;
+
     use super::*;
 
     fn endpoint(number: u8) -> EndpointId {
@@ -200,5 +204,57 @@ mod tests {
         drop(visit);
         assert!(door.enter(endpoint(2)).is_some());
         assert!(door.lock().is_empty());
+    }
+
+    #[derive(Debug)]
+    struct Panics;
+
+    impl ProtocolHandler for Panics {
+        async fn accept(&self, _: Connection) -> Result<(), AcceptError> {
+            panic!("this is what the test is about");
+        }
+    }
+
+    async fn bind() -> Endpoint {
+        Endpoint::builder(presets::Minimal)
+            .clear_ip_transports()
+            .bind_addr("127.0.0.1:0")
+            .expect("an address")
+            .bind()
+            .await
+            .expect("loopback is there")
+    }
+
+    #[tokio::test]
+    async fn a_panic_ends_its_own_connection_only() {
+        let (server, client) = (bind().await, bind().await);
+        let door = Door::new(1, 1);
+        let handshakes = Handshakes::default();
+        let guarded = Guarded {
+            handler: Panics,
+            door: Arc::clone(&door),
+            handshakes,
+            streams_max: 1,
+        };
+        let router = Router::builder(server.clone())
+            .accept(b"panics", guarded)
+            .spawn();
+
+        for _ in 0..3 {
+            let connection = client
+                .connect(server.addr(), b"panics")
+                .await
+                .expect("it listens");
+            connection.closed().await;
+            // The visit ends within the same task, a moment after the connection.
+            while !door.lock().is_empty() {
+                tokio::task::yield_now().await;
+            }
+        }
+        assert!(!router.is_shutdown());
+        router
+            .shutdown()
+            .await
+            .expect("the router has not panicked");
     }
 }

@@ -152,15 +152,12 @@ impl Swarm {
             .temp_tag(content)
             .await
             .map_err(failed)?;
-        let reservation = Reservation::make(shelves, hash, bytes).await?;
+        let _room = Reservation::make(shelves, hash, bytes).await?;
 
         let mut tried = Vec::new();
         for provider in providers.iter().take(PROVIDERS_MAX) {
             match Box::pin(self.fetch_from(hash, bytes, provider)).await {
-                Ok(()) => {
-                    drop(reservation);
-                    return self.land(hash, bytes, provider.endpoint).await;
-                }
+                Ok(()) => return self.land(hash, bytes, provider.endpoint).await,
                 Err(Failure::Provider(fault)) => {
                     let (blob, from) = (hash.short(), provider.endpoint.short());
                     tracing::info!(target: "haar::swarm::skipped", blob, from, %fault);

@@ -11,8 +11,9 @@ use haar_records::BlobHash;
 #[derive(Debug)]
 pub(crate) struct Shelf {
     bytes_max: u64,
-    /// Invariant: the sum over `by_hash` plus every reservation.
-    bytes: u64,
+    /// Invariant: the sum over `by_hash`.
+    shelved_bytes: u64,
+    reserved_bytes: u64,
     clock: u64,
     by_hash: BTreeMap<BlobHash, Entry>,
     /// Invariant: the same entries as `by_hash`, by last use.
@@ -29,7 +30,8 @@ impl Shelf {
     pub(crate) fn new(bytes_max: u64) -> Self {
         Self {
             bytes_max,
-            bytes: 0,
+            shelved_bytes: 0,
+            reserved_bytes: 0,
             clock: 0,
             by_hash: BTreeMap::new(),
             by_use: BTreeMap::new(),
@@ -40,32 +42,29 @@ impl Shelf {
     ///
     /// `None` when other reservations leave no room whatever is evicted.
     pub(crate) fn reserve(&mut self, bytes: u64) -> Option<Vec<BlobHash>> {
-        let shelved: u64 = self.by_hash.values().map(|entry| entry.bytes).sum();
-        let reserved = self.bytes - shelved;
-        if bytes.checked_add(reserved)? > self.bytes_max {
-            return None;
-        }
+        let reserved_bytes = self.reserved_bytes.checked_add(bytes)?;
+        let room = self.bytes_max.checked_sub(reserved_bytes)?;
 
         let mut evicted = Vec::new();
-        while self.bytes_max - bytes < self.bytes {
+        while self.shelved_bytes > room {
             let (_, &hash) = self.by_use.first_key_value()?;
             self.remove(hash);
             evicted.push(hash);
         }
-        self.bytes += bytes;
+        self.reserved_bytes = reserved_bytes;
         Some(evicted)
     }
 
-    /// Gives a reservation back: the blob did not come, or [`Self::put`] follows.
+    /// Gives a reservation back: the blob did not come, or it has been put.
     pub(crate) fn release(&mut self, bytes: u64) {
-        self.bytes -= bytes;
+        self.reserved_bytes -= bytes;
     }
 
     /// Shelves a blob as the one used last.
     pub(crate) fn put(&mut self, hash: BlobHash, bytes: u64) {
         self.remove(hash);
         self.clock += 1;
-        self.bytes += bytes;
+        self.shelved_bytes += bytes;
         self.by_hash.insert(
             hash,
             Entry {
@@ -76,19 +75,23 @@ impl Shelf {
         self.by_use.insert(self.clock, hash);
     }
 
-    /// Notes a use, where the blob is shelved.
-    pub(crate) fn touch(&mut self, hash: BlobHash) {
-        if let Some(entry) = self.by_hash.get(&hash).copied() {
-            self.put(hash, entry.bytes);
-        }
+    /// Notes a use; false when the blob is not shelved.
+    pub(crate) fn touch(&mut self, hash: BlobHash) -> bool {
+        let Some(entry) = self.by_hash.get(&hash).copied() else {
+            return false;
+        };
+        self.put(hash, entry.bytes);
+        true
     }
 
-    /// Forgets a blob.
-    pub(crate) fn remove(&mut self, hash: BlobHash) {
-        if let Some(entry) = self.by_hash.remove(&hash) {
-            self.by_use.remove(&entry.last_use);
-            self.bytes -= entry.bytes;
-        }
+    /// Forgets a blob; false when it was not shelved.
+    pub(crate) fn remove(&mut self, hash: BlobHash) -> bool {
+        let Some(entry) = self.by_hash.remove(&hash) else {
+            return false;
+        };
+        self.by_use.remove(&entry.last_use);
+        self.shelved_bytes -= entry.bytes;
+        true
     }
 
     /// How many blobs there are.
@@ -113,7 +116,7 @@ mod tests {
             shelf.put(hash(number), bytes);
         }
         for &number in touched {
-            shelf.touch(hash(number));
+            assert!(shelf.touch(hash(number)));
         }
         let expected = evicted.map(|numbers| numbers.iter().copied().map(hash).collect());
         assert_eq!(shelf.reserve(asked), expected);

@@ -121,11 +121,12 @@ impl Swarm {
     /// Like [`Self::start`], with other limits.
     pub async fn start_with(config: SwarmConfig, limits: Limits) -> Result<Self, StartError> {
         let dir = config.dir.clone();
-        let shelves = Shelves::open(&dir, &limits)
+        // Boxed, else every caller's future carries iroh's largest ones.
+        let shelves = Box::pin(Shelves::open(&dir, &limits))
             .await
             .map_err(|source| StartError::Store { dir, source })?;
         let book = AddressBook::default();
-        let endpoint = match listen(&config, &book).await {
+        let endpoint = match Box::pin(listen(&config, &book)).await {
             Ok(endpoint) => endpoint,
             Err(error) => {
                 // Else the directory stays locked as long as this process lives.

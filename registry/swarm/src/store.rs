@@ -151,6 +151,9 @@ impl Shelves {
 
     /// Keeps a blob that was fetched, until its place is needed.
     pub(crate) async fn keep_fetched(&self, hash: BlobHash, bytes: u64) -> Result<(), StoreError> {
+        if self.lock().touch(hash) {
+            return Ok(());
+        }
         let tags = self.store.tags();
         let published = tags
             .get(format!("{PUBLISHED}{hash}"))
@@ -199,8 +202,10 @@ impl Shelves {
         // Ends the running transaction, which is durable when this returns.
         self.store.sync_db().await.map_err(failed)?;
 
-        self.lock().remove(hash);
-        self.drop_tags(&[hash]).await?;
+        let was_fetched = self.lock().remove(hash);
+        if was_fetched {
+            self.drop_tags(&[hash]).await?;
+        }
         Ok(hash)
     }
 

@@ -38,9 +38,11 @@ async fn blobs_survive_a_restart() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_least_used_fetched_blob_goes_and_published_ones_stay() {
     let publisher = Peer::start().await;
-    let mut limits = Limits::default();
-    limits.cache_bytes_max = 2 * BLOB_BYTES + BLOB_BYTES / 2;
-    limits.sweep_interval = Duration::from_millis(50);
+    let limits = Limits {
+        cache_bytes_max: 2 * BLOB_BYTES + BLOB_BYTES / 2,
+        sweep_interval: Duration::from_millis(50),
+        ..Limits::default()
+    };
     let fetcher = Peer::with(limits).await;
     let own = fetcher.publish(&bytes(9, BLOB_BYTES as usize)).await;
 
@@ -70,9 +72,11 @@ async fn the_least_used_fetched_blob_goes_and_published_ones_stay() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fetched_blob_that_is_published_stays() {
     let publisher = Peer::start().await;
-    let mut limits = Limits::default();
-    limits.cache_bytes_max = BLOB_BYTES;
-    limits.sweep_interval = Duration::from_millis(50);
+    let limits = Limits {
+        cache_bytes_max: BLOB_BYTES,
+        sweep_interval: Duration::from_millis(50),
+        ..Limits::default()
+    };
     let fetcher = Peer::with(limits).await;
     let (first, second) = (bytes(1, BLOB_BYTES as usize), bytes(2, BLOB_BYTES as usize));
     let hashes = [
@@ -96,8 +100,10 @@ async fn a_fetched_blob_that_is_published_stays() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_blob_larger_than_the_cache_is_refused() {
     let publisher = Peer::start().await;
-    let mut limits = Limits::default();
-    limits.cache_bytes_max = BLOB_BYTES - 1;
+    let limits = Limits {
+        cache_bytes_max: BLOB_BYTES - 1,
+        ..Limits::default()
+    };
     let fetcher = Peer::with(limits).await;
     let hash = publisher.publish(&bytes(1, BLOB_BYTES as usize)).await;
     let fetched = within(
