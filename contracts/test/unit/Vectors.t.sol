@@ -237,7 +237,11 @@ contract VectorsTest is System {
         return item(".cases", index, rest);
     }
 
-    function item(string memory list, uint256 index, string memory rest) private pure returns (string memory) {
+    function item(string memory list, uint256 index, string memory rest)
+        private
+        pure
+        returns (string memory)
+    {
         return string.concat(list, "[", vm.toString(index), "]", rest);
     }
 }
