@@ -154,7 +154,7 @@ async fn our_own_message_must_fit_a_frame() {
         "{sent:?}"
     );
 
-    // The largest that fits: 7 bytes stand around a text of this size.
+    // Room for what stands around the text.
     let largest = message(&"x".repeat(FRAME_BYTES_MAX - 16));
     within(asking.send(&largest)).await.unwrap();
     let mut answering = within(accepted.accept()).await.unwrap();

@@ -5,7 +5,7 @@ use futures_util::StreamExt as _;
 use haar_records::BlobHash;
 use haar_records::wire::CONTROL_ALPN;
 use haar_swarm::limits::CONNECTIONS_EACH_MAX;
-use iroh::endpoint::{ConnectionError, VarInt};
+use iroh::endpoint::{ConnectionError, ReadError, ReadToEndError, VarInt};
 use iroh_blobs::get::request::get_verified_size;
 use iroh_blobs::protocol::{
     ChunkRangesSeq, ERR_PERMISSION, GetManyRequest, GetRequest, ObserveRequest, PushRequest,
@@ -14,27 +14,51 @@ use iroh_blobs::store::mem::MemStore;
 
 use crate::peers::{Peer, bytes, raw_connect, raw_endpoint, within};
 
-#[tokio::test(flavor = "multi_thread")]
-async fn nobody_writes_into_our_store() {
-    let peer = Peer::start().await;
-    let stranger = raw_endpoint(&[]).await;
-    let connection = raw_connect(&stranger, &peer, iroh_blobs::ALPN).await;
+/// The bytes by which iroh pushes a blob into somebody's store.
+async fn push(blob: &Bytes) -> Vec<u8> {
+    let (pusher, taker) = (
+        raw_endpoint(&[]).await,
+        raw_endpoint(&[iroh_blobs::ALPN]).await,
+    );
     let store = MemStore::new();
-    let blob = bytes(1, 50_000);
     let hash = store.blobs().add_bytes(blob.clone()).await.unwrap().hash;
-
-    let request = PushRequest::new(hash, ChunkRangesSeq::root());
-    // The sender may be done before it hears of the refusal, so only the store's word counts.
-    let _ = within(
+    let address = taker.addr();
+    let pushing = tokio::spawn(async move {
+        let connection = pusher.connect(address, iroh_blobs::ALPN).await.unwrap();
+        let request = PushRequest::new(hash, ChunkRangesSeq::root());
         store
             .remote()
             .execute_push(connection.clone(), request)
-            .complete(),
-    )
-    .await;
-    let published = peer.publish(&Bytes::from_static(b"ours")).await;
-    let ours = iroh_blobs::Hash::from_bytes(*published.as_bytes());
-    within(get_verified_size(&connection, &ours)).await.unwrap();
+            .complete()
+            .await
+            .unwrap();
+        connection.closed().await;
+    });
+    let connection = taker.accept().await.unwrap().await.unwrap();
+    let (_send, mut recv) = connection.accept_bi().await.unwrap();
+    let bytes = recv.read_to_end(1 << 20).await.unwrap();
+    connection.close(VarInt::from_u32(0), b"");
+    pushing.await.unwrap();
+    bytes
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_writes_into_our_store() {
+    let peer = Peer::start().await;
+    let blob = bytes(1, 50_000);
+    let push = within(push(&blob)).await;
+    let stranger = raw_endpoint(&[]).await;
+    let connection = raw_connect(&stranger, &peer, iroh_blobs::ALPN).await;
+
+    let (mut send, mut recv) = within(connection.open_bi()).await.unwrap();
+    // Fails when the refusal comes while we are still sending.
+    let _ = within(send.write_all(&push)).await;
+    let _ = send.finish();
+    let answer = within(recv.read_to_end(1 << 20)).await;
+    let is_refused = matches!(
+        answer, Err(ReadToEndError::Read(ReadError::Reset(code))) if code == ERR_PERMISSION
+    );
+    assert!(is_refused, "{answer:?}");
     assert!(!peer.swarm.has(BlobHash::of(&blob)).await);
 }
 
