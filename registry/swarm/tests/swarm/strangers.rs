@@ -46,7 +46,7 @@ async fn push(blob: &Bytes) -> Vec<u8> {
 async fn nobody_writes_into_our_store() {
     let peer = Peer::start().await;
     let blob = bytes(1, 50_000);
-    let push = within(push(&blob)).await;
+    let push = within(Box::pin(push(&blob))).await;
     let stranger = raw_endpoint(&[]).await;
     let connection = raw_connect(&stranger, &peer, iroh_blobs::ALPN).await;
 
