@@ -203,32 +203,7 @@ impl<'a> Module<'a> {
                     });
                 }
             }
-            let ty = match import.ty {
-                TypeRef::Func(ty) => ty,
-                TypeRef::Table(_) => {
-                    return Err(Rejected::Table {
-                        what: "an imported table",
-                        offset: at,
-                    });
-                }
-                TypeRef::Memory(memory) if memory.shared => {
-                    return Err(feature(Feature::Threads, offset));
-                }
-                TypeRef::Memory(_) => {
-                    return Err(Rejected::Memory {
-                        what: "a memory is imported",
-                        offset: Some(at),
-                    });
-                }
-                TypeRef::Global(_) => {
-                    return Err(Rejected::Memory {
-                        what: "a global is imported",
-                        offset: Some(at),
-                    });
-                }
-                TypeRef::Tag(_) => return Err(feature(Feature::Exceptions, offset)),
-                TypeRef::FuncExact(_) => return Err(feature(Feature::Gc, offset)),
-            };
+            let ty = imported_type(import.ty, offset)?;
             let signature = self.type_at(ty, offset)?;
             let problem = match look_up(import.module, import.name, signature) {
                 Lookup::Admitted => {
@@ -620,6 +595,29 @@ impl<'a> Module<'a> {
             .get(index as usize)
             .ok_or_else(|| invalid(offset, "an unknown type"))
     }
+}
+
+/// The type of an imported function; nothing else can be imported.
+fn imported_type(ty: TypeRef, offset: u64) -> Result<u32, Rejected> {
+    let at = place(offset);
+    Err(match ty {
+        TypeRef::Func(ty) => return Ok(ty),
+        TypeRef::Table(_) => Rejected::Table {
+            what: "an imported table",
+            offset: at,
+        },
+        TypeRef::Memory(memory) if memory.shared => feature(Feature::Threads, offset),
+        TypeRef::Memory(_) => Rejected::Memory {
+            what: "a memory is imported",
+            offset: Some(at),
+        },
+        TypeRef::Global(_) => Rejected::Memory {
+            what: "a global is imported",
+            offset: Some(at),
+        },
+        TypeRef::Tag(_) => feature(Feature::Exceptions, offset),
+        TypeRef::FuncExact(_) => feature(Feature::Gc, offset),
+    })
 }
 
 /// Refuses the value types that may not occur in types, locals and globals.

@@ -114,32 +114,36 @@ impl<'a> Machine<'a> {
                     }
                 }
             }
-            Payload::ElementSection(section) => {
-                for element in section {
-                    let element = element.unwrap();
-                    let ElementKind::Active { offset_expr, .. } = element.kind else {
-                        panic!()
-                    };
-                    let ElementItems::Functions(items) = element.items else {
-                        panic!()
-                    };
-                    for (index, item) in items.into_iter().enumerate() {
-                        self.table[constant(&offset_expr) as usize + index] = Some(item.unwrap());
-                    }
-                }
-            }
-            Payload::DataSection(section) => {
-                for data in section {
-                    let data = data.unwrap();
-                    if let DataKind::Active { offset_expr, .. } = data.kind {
-                        let at = constant(&offset_expr) as usize;
-                        self.memory[at..at + data.data.len()].copy_from_slice(data.data);
-                    }
-                    self.data.push(data.data);
-                }
-            }
+            Payload::ElementSection(section) => self.fill_table(section),
+            Payload::DataSection(section) => self.fill_memory(section),
             Payload::CodeSectionEntry(body) => self.bodies.push(Body::new(&body)),
             _ => {}
+        }
+    }
+
+    fn fill_table(&mut self, section: wasmparser::ElementSectionReader<'a>) {
+        for element in section {
+            let element = element.unwrap();
+            let ElementKind::Active { offset_expr, .. } = element.kind else {
+                panic!()
+            };
+            let ElementItems::Functions(items) = element.items else {
+                panic!()
+            };
+            for (index, item) in items.into_iter().enumerate() {
+                self.table[constant(&offset_expr) as usize + index] = Some(item.unwrap());
+            }
+        }
+    }
+
+    fn fill_memory(&mut self, section: wasmparser::DataSectionReader<'a>) {
+        for data in section {
+            let data = data.unwrap();
+            if let DataKind::Active { offset_expr, .. } = data.kind {
+                let at = constant(&offset_expr) as usize;
+                self.memory[at..at + data.data.len()].copy_from_slice(data.data);
+            }
+            self.data.push(data.data);
         }
     }
 
@@ -192,41 +196,8 @@ impl<'a> Machine<'a> {
             let here = frame.next;
             frame.next += 1;
             match op {
-                Operator::Block { blockty } | Operator::Loop { blockty } => {
-                    let (params, results) = self.arity(blockty);
-                    let end = self.bodies[index].ends[&here].1;
-                    let is_loop = matches!(op, Operator::Loop { .. });
-                    let height = frame.stack.len() - params;
-                    frame.labels.push(if is_loop {
-                        Label {
-                            target: here,
-                            arity: params,
-                            height,
-                            end,
-                        }
-                    } else {
-                        Label {
-                            target: end + 1,
-                            arity: results,
-                            height,
-                            end,
-                        }
-                    });
-                }
-                Operator::If { blockty } => {
-                    let (params, results) = self.arity(blockty);
-                    let (otherwise, end) = self.bodies[index].ends[&here];
-                    let condition = frame.pop() as u32;
-                    let height = frame.stack.len() - params;
-                    frame.labels.push(Label {
-                        target: end + 1,
-                        arity: results,
-                        height,
-                        end,
-                    });
-                    if condition == 0 {
-                        frame.next = otherwise.map_or(end, |at| at + 1);
-                    }
+                Operator::Block { .. } | Operator::Loop { .. } | Operator::If { .. } => {
+                    self.open(&op, here, index, frame);
                 }
                 Operator::Else => frame.next = frame.labels.last().unwrap().end,
                 Operator::End => drop(frame.labels.pop()),
@@ -256,6 +227,36 @@ impl<'a> Machine<'a> {
             }
         }
         Some(())
+    }
+
+    fn open(&self, op: &Operator<'_>, here: usize, body: usize, frame: &mut Frame) {
+        let (Operator::Block { blockty } | Operator::Loop { blockty } | Operator::If { blockty }) =
+            op
+        else {
+            unreachable!()
+        };
+        let (params, results) = self.arity(*blockty);
+        let (otherwise, end) = self.bodies[body].ends[&here];
+        let is_if = matches!(op, Operator::If { .. });
+        if is_if && frame.pop() as u32 == 0 {
+            frame.next = otherwise.map_or(end, |at| at + 1);
+        }
+        let height = frame.stack.len() - params;
+        frame.labels.push(if matches!(op, Operator::Loop { .. }) {
+            Label {
+                target: here,
+                arity: params,
+                height,
+                end,
+            }
+        } else {
+            Label {
+                target: end + 1,
+                arity: results,
+                height,
+                end,
+            }
+        });
     }
 
     fn enter(&mut self, function: u32, frame: &mut Frame) -> Option<()> {
