@@ -3,7 +3,7 @@
 //! These tests write the files when `UPDATE_EXPECT=1` is set, and compare otherwise. The contracts'
 //! tests read the same files.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 use std::path::PathBuf;
 

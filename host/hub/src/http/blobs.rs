@@ -1,0 +1,149 @@
+//! Blobs over HTTP: for publishing, for tabs, and for whoever has no iroh.
+
+use std::sync::Arc;
+
+use http::{HeaderValue, Request, StatusCode, header};
+use hyper::body::Incoming;
+use serde_json::json;
+
+use super::{Answer, Problem, full, json, read_body};
+use crate::limits::BLOB_BYTES_MAX;
+use crate::shared::Shared;
+use haar_records::BlobHash;
+
+fn parse(hash: &str) -> Result<BlobHash, Problem> {
+    hash.parse().map_err(|error| {
+        Problem::bad_request(
+            "bad-hash",
+            format!("{error}"),
+            "name a blob by its BLAKE3 hash: b3sum FILE",
+        )
+    })
+}
+
+/// `PUT /v1/blobs/<hash>`: the bytes must have the hash they are sent under.
+pub async fn put(
+    shared: &Arc<Shared>,
+    hash: &str,
+    request: Request<Incoming>,
+) -> Result<Answer, Problem> {
+    let claimed = parse(hash)?;
+    let bytes = read_body(request, BLOB_BYTES_MAX).await?;
+    let found = BlobHash::of(&bytes);
+    if found != claimed {
+        return Err(Problem::bad_request(
+            "wrong-hash",
+            format!("these bytes are {found}, not {claimed}"),
+            "send the bytes that the hash names",
+        ));
+    }
+    let size = bytes.len();
+    shared
+        .swarm
+        .publish(bytes)
+        .await
+        .map_err(Problem::internal)?;
+    Ok(json(
+        StatusCode::CREATED,
+        &json!({ "hash": found.to_string(), "bytes": size }),
+    ))
+}
+
+/// `GET /v1/blobs/<hash>`, with a single `Range: bytes=a-b` if asked.
+pub async fn get(
+    shared: &Arc<Shared>,
+    hash: &str,
+    request: &Request<Incoming>,
+) -> Result<Answer, Problem> {
+    let hash = parse(hash)?;
+    let size = shared.swarm.size(hash).await;
+    let size = size.ok_or_else(|| Problem::not_found(format_args!("blob {hash}")))?;
+    let range = match request.headers().get(header::RANGE) {
+        Some(value) => Some(parse_range(value, size).ok_or_else(|| unsatisfiable(size))?),
+        None => None,
+    };
+
+    let (from, to) = range.unwrap_or((0, size));
+    let bytes = shared
+        .swarm
+        .read_range(hash, from..to)
+        .await
+        .map_err(Problem::internal)?;
+    let mut answer = Answer::new(full(bytes));
+    let headers = answer.headers_mut();
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/octet-stream"),
+    );
+    headers.insert(
+        header::CACHE_CONTROL,
+        HeaderValue::from_static("public, max-age=31536000, immutable"),
+    );
+    headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    if range.is_some() {
+        let value = format!("bytes {from}-{}/{size}", to - 1);
+        headers.insert(
+            header::CONTENT_RANGE,
+            HeaderValue::from_str(&value).expect("digits are a header value"),
+        );
+        *answer.status_mut() = StatusCode::PARTIAL_CONTENT;
+    }
+    Ok(answer)
+}
+
+fn unsatisfiable(size: u64) -> Problem {
+    Problem::new(
+        StatusCode::RANGE_NOT_SATISFIABLE,
+        "bad-range",
+        format!("the blob has {size} bytes"),
+        "ask for one range inside of it: Range: bytes=0-99",
+    )
+}
+
+/// `bytes=a-b`, `bytes=a-` or `bytes=-n` as a half-open range inside `size`.
+fn parse_range(value: &HeaderValue, size: u64) -> Option<(u64, u64)> {
+    let (from, to) = value
+        .to_str()
+        .ok()?
+        .strip_prefix("bytes=")?
+        .split_once('-')?;
+    let (from, to) = match (from.is_empty(), to.is_empty()) {
+        (false, false) => (
+            from.parse().ok()?,
+            to.parse::<u64>().ok()?.checked_add(1)?.min(size),
+        ),
+        (false, true) => (from.parse().ok()?, size),
+        (true, false) => (size.saturating_sub(to.parse().ok()?), size),
+        (true, true) => return None,
+    };
+    (from < to).then_some((from, to))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &'static str, size: u64, expected: Option<(u64, u64)>) {
+        assert_eq!(
+            parse_range(&HeaderValue::from_static(text), size),
+            expected,
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn ranges_stay_inside_the_blob() {
+        check("bytes=0-9", 100, Some((0, 10)));
+        check("bytes=90-1000", 100, Some((90, 100)));
+        check("bytes=90-", 100, Some((90, 100)));
+        check("bytes=-10", 100, Some((90, 100)));
+        check("bytes=-1000", 100, Some((0, 100)));
+        check("bytes=100-", 100, None);
+        check("bytes=9-3", 100, None);
+        check("bytes=-", 100, None);
+        check("bytes=0-18446744073709551615", 100, None);
+        check("items=0-1", 100, None);
+        check("bytes=0-1", 0, None);
+    }
+}
