@@ -26,7 +26,9 @@ pub const BATCHES_KEPT_MAX: usize = 16;
 pub const CAPACITY_MAX: u16 = 1_024;
 /// The farthest deadline.
 pub const DEADLINE_MS_MAX: u64 = 24 * 60 * 60 * 1_000;
-/// Unopened seals in a row after which a miner is dismissed.
+/// Unopened seals closer together than this are one fault.
+pub const UNREVEALED_APART_MS: u64 = 60_000;
+/// Such faults in a row after which a miner is dismissed.
 pub const UNREVEALED_MAX: u32 = 3;
 /// Waiting jobs that are looked at when a miner becomes free.
 pub const HIRE_SCAN_MAX: usize = 32;

@@ -11,6 +11,7 @@ pub mod ledger;
 pub mod miner;
 pub mod output;
 pub mod quorum;
+pub mod sim;
 
 pub use config::HubConfig;
 pub use hub::{AttemptState, AttemptView, Hub, JobState, JobView, MinerView, RevealView};

@@ -195,7 +195,7 @@ impl Hub {
         for miner in sealed {
             let place = job.place_of(&miner).expect("who sealed has an attempt");
             self.end_attempt(job, place, AttemptEnd::Dissented, outbox);
-            if self.pool.unrevealed(&miner) {
+            if self.pool.unrevealed(&miner, self.now) {
                 self.convict(job, place, DismissReason::NeverReveals);
             }
         }

@@ -9,7 +9,8 @@ use haar_records::{Address, JobId, MinerId};
 
 use super::job::Job;
 use super::view::MinerView;
-use crate::config::{CAPACITY_MAX, DISMISSED_MAX, MINERS_MAX, UNREVEALED_MAX};
+use crate::config::{CAPACITY_MAX, DISMISSED_MAX, MINERS_MAX, UNREVEALED_APART_MS, UNREVEALED_MAX};
+use crate::input::Time;
 use crate::ledger::Ledger;
 use crate::output::TurnAway;
 
@@ -28,6 +29,7 @@ pub(crate) struct Known {
     record: u32,
     lapses: u32,
     unrevealed: u32,
+    unrevealed_at: Time,
     /// Jobs in which it has an attempt that is not over.
     jobs: BTreeSet<JobId>,
 }
@@ -130,6 +132,7 @@ impl Pool {
             record: 0,
             lapses: 0,
             unrevealed: 0,
+            unrevealed_at: Time::default(),
             jobs: BTreeSet::new(),
         });
         known.capacity = capacity.min(CAPACITY_MAX);
@@ -291,10 +294,16 @@ impl Pool {
     }
 
     /// Counts a seal that was not opened; true where it was one too many.
-    pub(crate) fn unrevealed(&mut self, miner: &MinerId) -> bool {
+    ///
+    /// One outage leaves many seals unopened at once. It is one fault, and no reason to dismiss.
+    pub(crate) fn unrevealed(&mut self, miner: &MinerId, now: Time) -> bool {
         let known = self.known(miner);
         known.record = 0;
-        known.unrevealed += 1;
+        known.lapses = known.lapses.saturating_add(1);
+        if known.unrevealed == 0 || now >= known.unrevealed_at.after_ms(UNREVEALED_APART_MS) {
+            known.unrevealed += 1;
+            known.unrevealed_at = now;
+        }
         known.unrevealed >= UNREVEALED_MAX
     }
 

@@ -1,0 +1,682 @@
+//! The simulated world: a queue of events, and the driver's part between the machines.
+
+use std::collections::BTreeMap;
+
+use haar_records::{
+    Address, B256, BlobHash, BuyerId, Domain, Fuel, HubId, JobId, MinerId, Outcome, Snm, SpecHash,
+    Status,
+};
+
+use super::actor::{Act, Actor, Kind, Overheard, SIGNATURE, Up};
+use super::dice::Dice;
+use super::tally::Tally;
+use super::{Neglect, Report, SimConfig, Violation};
+use crate::config::HubConfig;
+use crate::hub::Hub;
+use crate::input::{Entry, Input, Order, Time, Timer};
+use crate::miner::MinerInput;
+use crate::output::{Answer, Batch, Output};
+
+pub(super) const FEE_PPM: u64 = 50_000;
+/// The world begins here; zero would hide mistakes about the past.
+const BEGIN: u64 = 1_800_000_000_000;
+/// How long faults go on after the last order, and how long the healed world may take to end.
+const FAULTS_MS: u64 = 60_000;
+const HEALED_MS: u64 = 700_000;
+const SETTLE_EVERY_MS: u64 = 20_000;
+
+/// What goes wrong in this world. Each seed has its own mix.
+#[derive(Debug, Clone, Copy)]
+struct Faults {
+    loss_ppm: u64,
+    copies_ppm: u64,
+    crash_ppm: u64,
+    delay_ms_max: u64,
+}
+
+#[derive(Debug, Clone)]
+enum Event {
+    Order { at: usize, tries: u8 },
+    Deposit { buyer: BuyerId, amount: Snm, reference: B256 },
+    ToHub { from: MinerId, claimed: MinerId, connection: u32, job: JobId, up: Up },
+    ToMiner { to: MinerId, connection: u32, input: MinerInput },
+    RunDone { miner: MinerId, life: u32, job: JobId },
+    Timer { life: u32, timer: Timer },
+    Fetch { life: u32, job: JobId, outcome: Outcome, from: Vec<MinerId> },
+    Join { miner: MinerId },
+    Leave { miner: MinerId, connection: u32 },
+    Die { miner: MinerId },
+    HubUp,
+    SettleTick,
+    Commit { batch: Batch },
+    Finalize { epoch: u64 },
+}
+
+struct Plan {
+    order: Order,
+    truth: Outcome,
+}
+
+pub(super) struct World {
+    dice: Dice,
+    faults: Faults,
+    neglect: Option<Neglect>,
+    now: u64,
+    heals_at: u64,
+    queue: BTreeMap<(u64, u64), Event>,
+    queued: u64,
+    config: HubConfig,
+    hub: Hub,
+    is_up: bool,
+    /// Counts lives of the hub's process.
+    life: u32,
+    journal: Vec<Vec<u8>>,
+    actors: BTreeMap<MinerId, Actor>,
+    /// When the last message of a link arrives; a link keeps its order. By miner and direction.
+    links: BTreeMap<(MinerId, bool), u64>,
+    plans: Vec<Plan>,
+    by_job: BTreeMap<JobId, usize>,
+    overheard: BTreeMap<JobId, Overheard>,
+    tally: Tally,
+    report: Report,
+    log: blake3::Hasher,
+}
+
+impl World {
+    pub(super) fn new(seed: u64, config: &SimConfig) -> Self {
+        let mut dice = Dice::new(seed);
+        let faults = Faults {
+            loss_ppm: dice.pick(&[0, 0, 2_000, 15_000]),
+            copies_ppm: dice.pick(&[0, 50_000]),
+            crash_ppm: dice.pick(&[0, 500, 3_000]),
+            delay_ms_max: dice.pick(&[5, 100, 800]),
+        };
+        let mut hub_config = HubConfig::new(HubId::from([0xaa; 20]), Domain::default());
+        hub_config.fee_ppm = FEE_PPM;
+        hub_config.retention_ms = 30_000;
+        let mut world = Self {
+            dice,
+            faults,
+            neglect: config.neglect,
+            now: BEGIN,
+            heals_at: 0,
+            queue: BTreeMap::new(),
+            queued: 0,
+            hub: Hub::new(hub_config.clone()),
+            config: hub_config,
+            is_up: true,
+            life: 0,
+            journal: Vec::new(),
+            actors: BTreeMap::new(),
+            links: BTreeMap::new(),
+            plans: Vec::new(),
+            by_job: BTreeMap::new(),
+            overheard: BTreeMap::new(),
+            tally: Tally::default(),
+            report: Report::default(),
+            log: blake3::Hasher::new(),
+        };
+        world.populate();
+        world.plan_jobs(config.jobs);
+        world
+    }
+
+    pub(super) fn steps(&self) -> u64 {
+        self.report.steps
+    }
+
+    /// Runs to the end of the world.
+    pub(super) fn run(&mut self) -> Result<Report, Violation> {
+        self.step(Input::Started)?;
+        let ends_at = self.heals_at + HEALED_MS;
+        while let Some(((at, _), event)) = self.queue.pop_first() {
+            if at > ends_at {
+                break;
+            }
+            self.now = self.now.max(at);
+            self.happen(event)?;
+        }
+        // The last epochs: one may be waiting, and one may be open behind it.
+        for _ in 0..2 {
+            self.step(Input::SettleNow)?;
+            if let Some(batch) = self.hub.batch_pending().cloned() {
+                self.commit(batch)?;
+            }
+        }
+        self.tally.check_end(&self.hub)?;
+        self.report.simulated_ms = self.now - BEGIN;
+        self.report.hash = *self.log.finalize().as_bytes();
+        Ok(self.report)
+    }
+
+    fn populate(&mut self) {
+        let mut kinds = vec![(Kind::Honest, 0); self.dice.between(4, 8) as usize];
+        for _ in 0..self.dice.between(0, 6) {
+            let kind = self.dice.pick(Kind::ODD);
+            let members = if matches!(kind, Kind::Colluder | Kind::Sybil) { 2 } else { 1 };
+            let group = self.dice.between(0, 1);
+            kinds.extend(std::iter::repeat_n((kind, group), members));
+        }
+        for (number, (kind, group)) in (1_u64..).zip(kinds) {
+            let mut owner = [0x0e; 20];
+            owner[0] = if kind == Kind::Sybil { 0xff } else { 0 };
+            owner[1] = if kind == Kind::Sybil { group as u8 } else { number as u8 };
+            let capacity = self.dice.between(1, 4) as u16;
+            let actor = Actor::new(number, kind, group, Address::from(owner), capacity);
+            let miner = actor.id;
+            self.actors.insert(miner, actor);
+            let joins = self.now + self.dice.between(0, 3_000);
+            self.at(joins, Event::Join { miner });
+            if kind == Kind::Leaver {
+                let dies = self.now + self.dice.between(5_000, 60_000);
+                self.at(dies, Event::Die { miner });
+            }
+        }
+    }
+
+    fn plan_jobs(&mut self, jobs: u32) {
+        let buyers = [1, 2, 3].map(|number| BuyerId::from([number; 20]));
+        for (buyer, whole) in buyers.into_iter().zip([1_000_000_000_u128, 1_000_000_000, 400_000]) {
+            let reference = B256::from(self.dice.bytes());
+            let amount = Snm(whole);
+            for copy in 0..=self.dice.between(0, 1) {
+                let at = self.now + copy * 1_000;
+                self.at(at, Event::Deposit { buyer, amount, reference });
+            }
+        }
+        let mut at = self.now + 4_000;
+        for number in 0..jobs as usize {
+            at += self.dice.between(0, 3_000);
+            let order = self.plan_order(&buyers, at);
+            let truth = self.plan_truth(&order);
+            self.by_job.insert(order.job, number);
+            self.plans.push(Plan { order, truth });
+            self.at(at, Event::Order { at: number, tries: 0 });
+            if self.dice.chance(100_000) {
+                let again = at + self.dice.between(0, 60_000);
+                self.at(again, Event::Order { at: number, tries: 9 });
+            }
+        }
+        self.heals_at = at + FAULTS_MS;
+        self.at(self.now + SETTLE_EVERY_MS, Event::SettleTick);
+    }
+
+    fn plan_order(&mut self, buyers: &[BuyerId], at: u64) -> Order {
+        let (attempts, quorum) =
+            self.dice.pick(&[(1, 1), (2, 1), (2, 2), (2, 2), (3, 2), (3, 3), (5, 3)]);
+        let fuel_max = Fuel(self.dice.between(1_000, 100_000));
+        let fuel_price = self.dice.between(0, 5);
+        Order {
+            job: JobId::from(self.dice.bytes()),
+            spec: SpecHash::from(self.dice.bytes()),
+            buyer: self.dice.pick(buyers),
+            channel: B256::repeat_byte(3),
+            max_charge: Snm(u128::from(self.dice.between(1, 500_000))),
+            fuel_price,
+            base_fee: Snm(u128::from(self.dice.between(0, 1_000))),
+            fuel_max,
+            attempts,
+            quorum,
+            deadline: Time(at + self.dice.between(20_000, 300_000)),
+            entropy: self.dice.bytes(),
+        }
+    }
+
+    fn plan_truth(&mut self, order: &Order) -> Outcome {
+        let status = match self.dice.between(0, 9) {
+            0 => Status::Trapped,
+            1 => Status::OutOfFuel,
+            _ => Status::Returned,
+        };
+        let is_empty = status != Status::Returned || self.dice.chance(100_000);
+        let output: &[u8] = if is_empty { b"" } else { order.job.as_bytes() };
+        let fuel = self.dice.between(500, order.fuel_max.0);
+        let fuel_used = if status == Status::OutOfFuel { order.fuel_max } else { Fuel(fuel) };
+        let exit_code = if status == Status::Returned { self.dice.between(0, 1) as u32 } else { 0 };
+        let output_bytes = output.len() as u64;
+        let output = BlobHash::of(output);
+        Outcome { status, exit_code, output, output_bytes, fuel_used, trap: None }
+    }
+
+    fn happen(&mut self, event: Event) -> Result<(), Violation> {
+        match event {
+            Event::Order { at, tries } => self.order(at, tries),
+            Event::Deposit { buyer, amount, reference } => {
+                self.step_or_later(Input::Deposited { buyer, amount, reference }, |_| {
+                    Event::Deposit { buyer, amount, reference }
+                })
+            }
+            Event::ToHub { from, claimed, connection, job, up } => {
+                self.hub_hears(from, claimed, connection, job, up)
+            }
+            Event::ToMiner { to, connection, input } => {
+                if self.actors[&to].connection == connection {
+                    self.miner_hears(to, input);
+                }
+                Ok(())
+            }
+            Event::RunDone { miner, life, job } => {
+                self.run_done(miner, life, job);
+                Ok(())
+            }
+            Event::Timer { life, timer } if life == self.life && self.is_up => {
+                self.step(Input::TimerFired { timer })
+            }
+            Event::Timer { .. } => Ok(()),
+            Event::Fetch { life, job, outcome, from } => self.fetch(life, job, outcome, &from),
+            Event::Join { miner } => self.join(miner),
+            Event::Leave { miner, connection } => {
+                // A driver knows the new connection from the old one's end.
+                let is_current = self.actors[&miner].connection == connection;
+                if is_current && !self.actors[&miner].is_connected && self.is_up {
+                    return self.step(Input::MinerLeft { miner });
+                }
+                Ok(())
+            }
+            Event::Die { miner } => {
+                self.die(miner);
+                Ok(())
+            }
+            Event::HubUp => self.hub_up(),
+            Event::SettleTick => {
+                if self.now < self.heals_at {
+                    self.at(self.now + SETTLE_EVERY_MS, Event::SettleTick);
+                }
+                if self.is_up { self.step(Input::SettleNow) } else { Ok(()) }
+            }
+            Event::Commit { batch } => self.commit(batch),
+            Event::Finalize { epoch } => {
+                self.report.batches += 1;
+                self.step_or_later(Input::BatchFinalized { epoch }, |world| {
+                    world.report.batches -= 1;
+                    Event::Finalize { epoch }
+                })
+            }
+        }
+    }
+
+    /// Gives the hub one input, the way a careful driver does: journal, handle, perform.
+    fn step(&mut self, input: Input) -> Result<(), Violation> {
+        self.report.steps += 1;
+        let crashes = self.is_faulty() && self.dice.chance(self.faults.crash_ppm);
+        if crashes && self.dice.chance(300_000) {
+            // Before the journal has it: it never happened.
+            self.crash();
+            return Ok(());
+        }
+        let order = if let Input::Ordered(order) = &input { Some(order.clone()) } else { None };
+        if let Input::Deposited { amount, reference, .. } = &input {
+            self.deposit(*amount, *reference);
+        }
+        let entry = Entry { at: Time(self.now), input };
+        let bytes = entry.to_bytes();
+        self.log.update(&bytes);
+        self.journal.push(bytes);
+        let mut outbox = Vec::new();
+        self.hub.handle(entry.at, entry.input, &mut outbox);
+
+        if let Some(order) = order.filter(|order| self.hub.job(&order.job).is_some()) {
+            if !self.tally.is_taken(&order.job) {
+                self.report.jobs += 1;
+            }
+            self.tally.took(&order);
+        }
+        self.observe(&outbox)?;
+        let performed = if crashes { self.dice.between(0, outbox.len() as u64) } else { u64::MAX };
+        for output in outbox.into_iter().take(usize::try_from(performed).unwrap_or(usize::MAX)) {
+            self.perform(output);
+        }
+        if crashes {
+            self.crash();
+        }
+        Ok(())
+    }
+
+    /// Gives the hub an input now, or the world an event once the hub is up and has it for sure.
+    fn step_or_later(
+        &mut self,
+        input: Input,
+        event: impl FnOnce(&mut Self) -> Event,
+    ) -> Result<(), Violation> {
+        let life = self.life;
+        let was_up = self.is_up;
+        if was_up {
+            self.step(input)?;
+        }
+        if !was_up || life != self.life {
+            let event = event(self);
+            self.at(self.now + 500, event);
+        }
+        Ok(())
+    }
+
+    fn deposit(&mut self, amount: Snm, reference: B256) {
+        // The reference is remembered by the world, too: each deposit counts once.
+        let is_new = !self.journal.iter().any(|bytes| {
+            let entry = Entry::from_bytes(bytes).expect("the journal holds entries");
+            matches!(entry.input, Input::Deposited { reference: known, .. } if known == reference)
+        });
+        if is_new {
+            self.tally.deposited.0 += amount.0;
+        }
+    }
+
+    /// Sees all that the hub put out, whether or not the driver lives to perform it.
+    fn observe(&mut self, outbox: &[Output]) -> Result<(), Violation> {
+        let mut has_answers = false;
+        for output in outbox {
+            match output {
+                Output::Answer { job, answer } => {
+                    has_answers = true;
+                    let truth = &self.plans[self.by_job[job]].truth;
+                    let (hub, report) = (&self.hub, &mut self.report);
+                    self.tally.answered(hub, *job, answer, truth, &self.actors, report)?;
+                }
+                Output::Dismiss { miner, .. } => {
+                    self.report.dismissed += 1;
+                    self.tally.dismissed(&self.actors[miner])?;
+                }
+                _ => {}
+            }
+        }
+        if has_answers {
+            self.tally.check_totals(&self.hub)?;
+        }
+        self.tally.check_step(&self.hub)
+    }
+
+    fn perform(&mut self, output: Output) {
+        match output {
+            Output::Offer { miner, job, attempt, deadline } => {
+                self.tell_miner(miner, MinerInput::Offered { job, attempt, deadline });
+            }
+            Output::RequestReveal { job, round, seals, to } => {
+                for miner in to {
+                    let (seals, signature) = (seals.clone(), SIGNATURE);
+                    let input = MinerInput::RevealRequested { job, round, seals, signature };
+                    self.tell_miner(miner, input);
+                }
+            }
+            Output::CloseAttempt { miner, job, end, credit } => {
+                self.tell_miner(miner, MinerInput::Closed { job, end, credit });
+            }
+            Output::FetchOutput { job, outcome, from } => {
+                let at = self.now + self.dice.between(1, 500);
+                let life = self.life;
+                self.at(at, Event::Fetch { life, job, outcome, from });
+            }
+            Output::Dismiss { miner, .. } | Output::TurnAway { miner, .. } => {
+                let actor = self.actor(miner);
+                actor.is_out = true;
+                actor.is_connected = false;
+                actor.connection += 1;
+            }
+            Output::SetTimer { at, timer } => {
+                let event = Event::Timer { life: self.life, timer };
+                self.at(at.0, event);
+            }
+            Output::Settle { batch } => {
+                let at = self.now + self.dice.between(50, 15_000);
+                self.at(at, Event::Commit { batch });
+            }
+            Output::Answer { job, answer: Answer::NoMiner { retry_after_ms } } => {
+                let number = self.by_job[&job];
+                self.at(self.now + retry_after_ms, Event::Order { at: number, tries: 5 });
+            }
+            Output::Answer { .. } => {}
+        }
+    }
+
+    fn order(&mut self, at: usize, tries: u8) -> Result<(), Violation> {
+        let order = self.plans[at].order.clone();
+        if tries < 9 && !self.is_up {
+            self.at(self.now + 700, Event::Order { at, tries });
+            return Ok(());
+        }
+        let life = self.life;
+        if self.is_up {
+            self.step(Input::Ordered(order))?;
+        }
+        if life != self.life && tries < 9 {
+            // The buyer saw a reset and asks again with the same signed order.
+            self.at(self.now + 700, Event::Order { at, tries: tries + 1 });
+        }
+        Ok(())
+    }
+
+    fn hub_hears(
+        &mut self,
+        from: MinerId,
+        claimed: MinerId,
+        connection: u32,
+        job: JobId,
+        up: Up,
+    ) -> Result<(), Violation> {
+        if !self.is_up || self.actors[&from].connection != connection {
+            return Ok(());
+        }
+        if from != claimed && self.neglect != Some(Neglect::Signatures) {
+            self.report.forged += 1;
+            return Ok(());
+        }
+        self.overhear(from, job, &up);
+        let miner = claimed;
+        let signature = SIGNATURE;
+        self.step(match up {
+            Up::Accept => Input::Accepted { miner, job },
+            Up::Decline => Input::Declined { miner, job },
+            Up::Abstain => Input::Abstained { miner, job },
+            Up::Seal(seal) => Input::Sealed { miner, job, seal, signature },
+            Up::Reveal { outcome, salt, executed_at } => {
+                Input::Revealed { miner, job, outcome, salt, executed_at, signature }
+            }
+        })
+    }
+
+    /// The worst network for sealing: whatever an honest miner says, a copier hears.
+    fn overhear(&mut self, from: MinerId, job: JobId, up: &Up) {
+        if self.actors[&from].kind == Kind::Copier {
+            return;
+        }
+        match up {
+            Up::Seal(seal) => {
+                self.overheard.entry(job).or_insert(Overheard { seal: *seal, outcome: None });
+            }
+            Up::Reveal { outcome, salt, .. } => {
+                if let Some(overheard) = self.overheard.get_mut(&job) {
+                    overheard.outcome = Some((*outcome, *salt));
+                }
+            }
+            Up::Accept | Up::Decline | Up::Abstain => {}
+        }
+    }
+
+    fn miner_hears(&mut self, miner: MinerId, input: MinerInput) {
+        let now = Time(self.now);
+        let actor = self.actors.get_mut(&miner).expect("all miners are known");
+        let acts = actor.hear(now, input, &self.overheard, &mut self.dice);
+        let (life, connection) = (actor.life, actor.connection);
+        for act in acts {
+            match act {
+                Act::Say { job, up } => self.tell_hub(miner, miner, connection, job, &up),
+                Act::Forge { job, victim, up } => {
+                    self.tell_hub(miner, victim, connection, job, &up);
+                }
+                Act::Run { job, ms } => self.at(self.now + ms, Event::RunDone { miner, life, job }),
+            }
+        }
+    }
+
+    fn run_done(&mut self, miner: MinerId, life: u32, job: JobId) {
+        let actor = &self.actors[&miner];
+        if actor.life != life {
+            return;
+        }
+        // One engine in a thousand has no answer.
+        if self.dice.chance(1_000) {
+            self.miner_hears(miner, MinerInput::RunAbstained { job });
+            return;
+        }
+        let plan = &self.plans[self.by_job[&job]];
+        let outcome = actor.outcome(&job, plan.truth, plan.order.fuel_max);
+        let (salt, executed_at) = (actor.salt(&job), self.now / 1_000);
+        self.miner_hears(miner, MinerInput::RunFinished { job, outcome, salt, executed_at });
+    }
+
+    fn fetch(
+        &mut self,
+        life: u32,
+        job: JobId,
+        outcome: Outcome,
+        from: &[MinerId],
+    ) -> Result<(), Violation> {
+        for miner in from {
+            if life != self.life || !self.is_up {
+                return Ok(());
+            }
+            let actor = &self.actors[miner];
+            let delivers = !matches!(actor.kind, Kind::Withholder | Kind::RandomLiar);
+            if delivers && actor.is_connected {
+                let bytes = outcome.output_bytes;
+                return self.step(Input::OutputStored { job, bytes });
+            }
+            self.step(Input::OutputMissing { job, miner: *miner })?;
+        }
+        Ok(())
+    }
+
+    fn join(&mut self, miner: MinerId) -> Result<(), Violation> {
+        if self.actors[&miner].is_out || self.actors[&miner].is_connected {
+            return Ok(());
+        }
+        if !self.is_up {
+            let later = self.now + self.dice.between(100, 700);
+            self.at(later, Event::Join { miner });
+            return Ok(());
+        }
+        let actor = self.actor(miner);
+        actor.connection += 1;
+        actor.is_connected = true;
+        let (owner, capacity) = (actor.owner, actor.capacity);
+        self.step(Input::MinerJoined { miner, owner, capacity })
+    }
+
+    fn die(&mut self, miner: MinerId) {
+        if !self.is_faulty() || self.actors[&miner].is_out {
+            return;
+        }
+        self.actor(miner).die();
+        self.disconnect(miner, 8_000);
+        let again = self.now + self.dice.between(10_000, 60_000);
+        self.at(again, Event::Die { miner });
+    }
+
+    fn disconnect(&mut self, miner: MinerId, away_ms_max: u64) {
+        let leaves = self.now + self.dice.between(0, 800);
+        let joins = self.now + self.dice.between(100, away_ms_max);
+        let actor = self.actor(miner);
+        if !actor.is_connected {
+            return;
+        }
+        actor.is_connected = false;
+        actor.connection += 1;
+        let connection = actor.connection;
+        self.miner_hears(miner, MinerInput::Disconnected);
+        self.at(leaves, Event::Leave { miner, connection });
+        self.at(joins, Event::Join { miner });
+    }
+
+    fn crash(&mut self) {
+        self.report.crashes += 1;
+        self.life += 1;
+        self.is_up = false;
+        if self.neglect == Some(Neglect::Journal) {
+            self.journal.pop();
+        }
+        let miners: Vec<MinerId> = self.actors.keys().copied().collect();
+        for miner in miners {
+            self.disconnect(miner, 2_500);
+        }
+        let up = self.now + self.dice.between(50, 4_000);
+        self.at(up, Event::HubUp);
+    }
+
+    fn hub_up(&mut self) -> Result<(), Violation> {
+        let mut hub = Hub::new(self.config.clone());
+        let mut dropped = Vec::new();
+        for bytes in &self.journal {
+            let entry = Entry::from_bytes(bytes).expect("the journal holds entries");
+            hub.handle(entry.at, entry.input, &mut dropped);
+            dropped.clear();
+        }
+        if format!("{hub:?}") != format!("{:?}", self.hub) {
+            return Err(Violation::Replay);
+        }
+        self.hub = hub;
+        self.is_up = true;
+        self.step(Input::Started)
+    }
+
+    fn commit(&mut self, batch: Batch) -> Result<(), Violation> {
+        self.tally.batch(&batch)?;
+        let epoch = batch.epoch;
+        let life = self.life;
+        if self.is_up {
+            self.step(Input::BatchCommitted { epoch })?;
+        }
+        if !self.is_up || life != self.life {
+            self.at(self.now + 1_000, Event::Commit { batch });
+        } else {
+            self.at(self.now + 60_000, Event::Finalize { epoch });
+        }
+        Ok(())
+    }
+
+    fn tell_miner(&mut self, to: MinerId, input: MinerInput) {
+        let actor = &self.actors[&to];
+        if !actor.is_connected {
+            return;
+        }
+        let connection = actor.connection;
+        for at in self.travel(to, false) {
+            self.at(at, Event::ToMiner { to, connection, input: input.clone() });
+        }
+    }
+
+    fn tell_hub(&mut self, from: MinerId, claimed: MinerId, connection: u32, job: JobId, up: &Up) {
+        if !self.actors[&from].is_connected {
+            return;
+        }
+        for at in self.travel(from, true) {
+            let up = up.clone();
+            self.at(at, Event::ToHub { from, claimed, connection, job, up });
+        }
+    }
+
+    /// When a message arrives: once, twice, or never because its connection broke.
+    fn travel(&mut self, miner: MinerId, is_up: bool) -> Vec<u64> {
+        if self.is_faulty() && self.dice.chance(self.faults.loss_ppm) {
+            self.disconnect(miner, 2_500);
+            return Vec::new();
+        }
+        let copies = 1 + u64::from(self.dice.chance(self.faults.copies_ppm));
+        let delay = self.dice.between(1, self.faults.delay_ms_max);
+        let last = self.links.entry((miner, is_up)).or_default();
+        *last = (*last).max(self.now + delay);
+        let first = *last;
+        (0..copies).map(|copy| first + copy).collect()
+    }
+
+    fn actor(&mut self, miner: MinerId) -> &mut Actor {
+        self.actors.get_mut(&miner).expect("all miners are known")
+    }
+
+    fn is_faulty(&self) -> bool {
+        self.now < self.heals_at
+    }
+
+    fn at(&mut self, at: u64, event: Event) {
+        self.queued += 1;
+        self.queue.insert((at.max(self.now), self.queued), event);
+    }
+}
