@@ -140,9 +140,12 @@ contract HubWallet is IHubWallet {
         openExposure -= exposure;
         promised -= share + fee;
 
+        // Held first, then free. Both together cover all promises at any time, so the stake is never needed here.
         _fold();
-        uint128 missing = _spend(share + fee);
-        if (missing > 0) _spendStake(missing);
+        uint128 due = share + fee;
+        uint128 fromHeld = due < _held ? due : _held;
+        _takeHeld(fromHeld);
+        _free -= due - fromHeld;
         _owed += share;
         if (fee > 0) TOKEN.safeTransfer(treasury, fee);
     }
@@ -180,8 +183,10 @@ contract HubWallet is IHubWallet {
 
         uint128 stakePart = amount - paid < frozen ? amount - paid : frozen;
         if (fromStake && stakePart > 0) {
-            _spendStake(stakePart);
+            frozen -= stakePart;
             paid += stakePart;
+            // The registry has to hear of a debt that only the stake could pay.
+            REGISTRY.reportInsolvency(stakePart);
         }
         if (paid > 0) TOKEN.safeTransfer(to, paid);
     }
@@ -245,15 +250,6 @@ contract HubWallet is IHubWallet {
         _free += matured;
     }
 
-    /// Takes from held first and then from free, and returns what neither had.
-    function _spend(uint128 amount) private returns (uint128 missing) {
-        uint128 fromHeld = amount < _held ? amount : _held;
-        _takeHeld(fromHeld);
-        uint128 fromFree = amount - fromHeld < _free ? amount - fromHeld : _free;
-        _free -= fromFree;
-        missing = amount - fromHeld - fromFree;
-    }
-
     /// Takes from the oldest buckets. The caller has checked that `amount` is held.
     function _takeHeld(uint128 amount) private {
         _held -= amount;
@@ -262,13 +258,6 @@ contract HubWallet is IHubWallet {
             if (part > 0) _bucket[day] -= part;
             amount -= part;
         }
-    }
-
-    /// A debt that neither held nor free can pay is an insolvency, and the registry has to hear of it.
-    function _spendStake(uint128 amount) private {
-        if (amount > frozen) revert HubWalletAmountExceedsAvailable(amount, frozen);
-        frozen -= amount;
-        REGISTRY.reportInsolvency(amount);
     }
 
     /// Whether the hub has no business that a withdrawal could harm; reverts where the owner may not withdraw.

@@ -120,10 +120,10 @@ contract SystemInvariants is Test {
         assertLe(vault.totalLocked(), snm.balanceOf(address(vault)), "backed");
     }
 
-    /// Promises add up to no more than the money that is there for them, unless the hub has left it to its stake.
-    function invariant_OwedIsNeverLent() public view {
+    /// What open batches promise is always there, so every batch that is not void can become final.
+    function invariant_PromisesAreCovered() public view {
         Ledger memory ledger = hub.ledger();
-        assertLe(ledger.owed, snm.balanceOf(address(hub)) - ledger.frozen, "owed");
+        assertLe(hub.promised(), uint256(ledger.held) + ledger.free, "promised");
     }
 
     function booked() private view returns (uint256) {
