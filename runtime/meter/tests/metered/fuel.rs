@@ -280,6 +280,33 @@ fn endless_recursion_stops_at_the_stack_limit() {
 }
 
 #[test]
+fn recursion_with_large_frames_stops_before_the_engine_does() {
+    // What is live across the call must be kept somewhere: in locals, or on the operand stack.
+    let locals = |count: usize| {
+        let sum: String = (1..=count)
+            .map(|at| format!("(local.get {at}) i64.add "))
+            .collect();
+        let set: String = (1..=count)
+            .map(|at| format!("(local.set {at} (i64.load (i32.const {at})))"))
+            .collect();
+        let types = "i64 ".repeat(count);
+        format!(
+            "(func $f (param i64) (result i64) (local {types}) {set}
+                (call $f (i64.add (local.get 0) (i64.const 1))) {sum})"
+        )
+    };
+    let operands = format!(
+        "(func $f (param i64) (result i64) {} (call $f (local.get 0)) {})",
+        "(i64.load (i32.const 0))".repeat(64),
+        "i64.add ".repeat(64)
+    );
+    for parts in [locals(16), locals(256), locals(2_000), operands] {
+        let wat = command(&parts, "(drop (call $f (i64.const 0)))");
+        assert_eq!(run(&wat, "_start", &[], PLENTY).ending, Ending::StackLimit);
+    }
+}
+
+#[test]
 fn mutual_recursion_through_the_table_stops_at_the_stack_limit() {
     let parts = "(type $t (func)) (table 2 funcref) (elem (i32.const 0) $f $g)
         (func $f (call_indirect (type $t) (i32.const 1)))
