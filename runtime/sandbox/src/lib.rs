@@ -1,1 +1,30 @@
-//! Placeholder.
+//! Runs one metered module under wasmtime, in an instance of its own, and says what it produced.
+//!
+//! The only crate that knows an engine. It decides how a guest is entered, what it may reach and how
+//! an ending becomes an outcome; it never decides what a job costs, whether it is worth running, or
+//! who is right. Every run gets a fresh instance, so no output depends on history.
+//!
+//! What always holds:
+//! - Equal module, input, configuration and fuel give an equal outcome and transcript, or none at
+//!   all: what this host cannot do is an [`Abstain`] and never an outcome.
+//! - The guest reaches nothing but its own memory and the pure functions of `haar-wasi`.
+//! - Time is bounded by fuel, memory by the job's pages, output and log by the profile.
+//! - A guest that traps, exhausts its fuel or its stack harms neither the process nor the next run.
+//!
+//! The guest shares the process with us until it gets a confined one of its own; the engine's own
+//! faults are the one way left to do harm. `README.md` beside this crate has the rules of entry.
+
+mod cache;
+mod engine;
+mod environment;
+mod guest;
+mod machine;
+mod outcome;
+mod prepare;
+mod sandbox;
+mod stack;
+
+pub use haar_meter::{GuestKind, Rejected};
+pub use outcome::Abstain;
+pub use prepare::{PrepareError, Prepared};
+pub use sandbox::{Run, RunSpec, Sandbox, SandboxConfig, SandboxError};

@@ -1,0 +1,109 @@
+//! The engine's settings: what could change an answer is off, what bounds a guest is on.
+
+use haar_records::Profile;
+use wasmtime::{
+    Config, Enabled, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig,
+    Strategy, WasmFeatures,
+};
+
+use crate::sandbox::SandboxError;
+
+/// Bytes of stack for the host functions that a guest calls, and for what stands below the guest.
+const HOST_STACK_BYTES: usize = 4 << 20;
+/// Virtual bytes for one memory: with these and the guard behind them no address needs a check.
+const MEMORY_RESERVATION_BYTES: u64 = 4 << 30;
+/// A page of 64 KiB.
+pub(crate) const PAGE_BYTES: usize = 64 << 10;
+/// Bytes of an instance's own data: as many functions and globals as the pass admits.
+const INSTANCE_BYTES_MAX: usize = 16 << 20;
+
+/// What the profile leaves out. The pass refuses these already; a second belt, by name, because the
+/// engine's defaults grow from one version to the next.
+const FEATURES_OFF: [WasmFeatures; 16] = [
+    WasmFeatures::THREADS,
+    WasmFeatures::SHARED_EVERYTHING_THREADS,
+    WasmFeatures::RELAXED_SIMD,
+    WasmFeatures::MEMORY64,
+    WasmFeatures::MULTI_MEMORY,
+    WasmFeatures::TAIL_CALL,
+    WasmFeatures::GC,
+    WasmFeatures::FUNCTION_REFERENCES,
+    WasmFeatures::EXCEPTIONS,
+    WasmFeatures::LEGACY_EXCEPTIONS,
+    WasmFeatures::STACK_SWITCHING,
+    WasmFeatures::WIDE_ARITHMETIC,
+    WasmFeatures::CUSTOM_PAGE_SIZES,
+    WasmFeatures::COMPONENT_MODEL,
+    WasmFeatures::EXTENDED_CONST,
+    WasmFeatures::MEMORY_CONTROL,
+];
+
+/// An engine for up to `concurrency` runs at once.
+pub(crate) fn engine(profile: &Profile, concurrency: u32) -> Result<Engine, SandboxError> {
+    let mut config = config(profile);
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(
+        profile,
+        concurrency,
+    )));
+    if let Ok(engine) = Engine::new(&config) {
+        return Ok(engine);
+    }
+
+    // Small boards and strict limits of the address space have no room for the pool.
+    config.allocation_strategy(InstanceAllocationStrategy::OnDemand);
+    Engine::new(&config).map_err(|error| SandboxError::Engine {
+        reason: format!("{error:#}"),
+    })
+}
+
+fn config(profile: &Profile) -> Config {
+    let mut config = Config::new();
+    config
+        .strategy(Strategy::Cranelift)
+        .cranelift_opt_level(OptLevel::Speed)
+        // The module counts its own fuel and makes its own NaNs canonical.
+        .consume_fuel(false)
+        .epoch_interruption(false)
+        .cranelift_nan_canonicalization(false)
+        .relaxed_simd_deterministic(true)
+        .max_wasm_stack(wasm_stack_bytes(profile))
+        .memory_reservation(MEMORY_RESERVATION_BYTES)
+        .memory_may_move(false)
+        .signals_based_traps(true)
+        .concurrency_support(false)
+        .native_unwind_info(false)
+        .wasm_backtrace_max_frames(None);
+    for feature in FEATURES_OFF {
+        config.wasm_features(feature, false);
+    }
+    config.wasm_features(WasmFeatures::SIMD, profile.simd);
+    config
+}
+
+fn pool(profile: &Profile, concurrency: u32) -> PoolingAllocationConfig {
+    // Two more than are ever used at once: a slot comes back a moment after its run.
+    let slots = concurrency.saturating_add(2);
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_core_instances(slots)
+        .total_memories(slots)
+        .total_tables(slots)
+        .max_core_instance_size(INSTANCE_BYTES_MAX)
+        .max_memory_size(profile.pages_max as usize * PAGE_BYTES)
+        .table_elements(haar_meter::limits::TABLE_ENTRIES_MAX as usize)
+        // It has let an instance read what the one before it left behind; so have memory protection
+        // keys, which are not even compiled in.
+        .pagemap_scan(Enabled::No);
+    pool
+}
+
+/// The engine's own limit, in native bytes. The deterministic one is met first: its formula counts
+/// more than twice what the engine's frames have, a leaf's frame included. The engine takes no more
+/// than 2 MiB unless it is built with fibers, which nothing here needs.
+fn wasm_stack_bytes(profile: &Profile) -> usize {
+    profile.stack_limit as usize
+}
+
+/// What a run's thread needs: the guest's frames and, above them, ours.
+pub(crate) fn thread_stack_bytes(profile: &Profile) -> usize {
+    wasm_stack_bytes(profile) + HOST_STACK_BYTES
+}

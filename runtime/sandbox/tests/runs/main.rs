@@ -1,0 +1,10 @@
+//! Guests of every kind, through the one door.
+
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
+
+mod examples;
+mod guests;
+mod outcomes;
+mod preparing;
+mod reactors;
+mod repeats;
