@@ -4,7 +4,7 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use haar_protocol::sim::{Neglect, Report, SimConfig, run};
@@ -30,7 +30,15 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let Arguments { first, seeds, config, is_json, .. } = arguments;
+    let Arguments {
+        first,
+        seeds,
+        config,
+        is_json,
+        ..
+    } = arguments;
+    // A line that rewrites itself is for eyes, not for files.
+    let shows_progress = !is_json && std::io::stdout().is_terminal();
     let mut total = Report::default();
     for seed in first..first.saturating_add(seeds) {
         match run(seed, &config) {
@@ -43,13 +51,13 @@ fn main() -> ExitCode {
                         failure.step, failure.violation
                     );
                 } else {
-                    println!("\nVIOLATION  {failure}\nreplay it  {replay}");
+                    println!("VIOLATION  {failure}\nreplay it  {replay}");
                 }
                 return ExitCode::from(1);
             }
         }
         let done = seed - first + 1;
-        if !is_json && done.is_multiple_of(PROGRESS_EVERY) && done < seeds {
+        if shows_progress && done.is_multiple_of(PROGRESS_EVERY) && done < seeds {
             print!("\r{done} of {seeds} worlds, {} jobs", total.jobs);
             let _ = std::io::stdout().flush();
         }
@@ -71,8 +79,14 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Arguments, String> {
             arguments.is_json = true;
             continue;
         }
-        let value = words.next().ok_or_else(|| format!("{flag} needs a value"))?;
-        let number = || value.parse::<u64>().map_err(|_| format!("{flag}: '{value}' is no number"));
+        let value = words
+            .next()
+            .ok_or_else(|| format!("{flag} needs a value"))?;
+        let number = || {
+            value
+                .parse::<u64>()
+                .map_err(|_| format!("{flag}: '{value}' is no number"))
+        };
         match flag.as_str() {
             "--seeds" => arguments.seeds = number()?,
             "--first" => arguments.first = number()?,
@@ -98,12 +112,18 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Arguments, String> {
 fn replay_command(seed: u64, arguments: &Arguments) -> String {
     let jobs = arguments.config.jobs;
     let neglect = arguments.neglect_name.as_ref();
-    let neglect = neglect.map(|name| format!(" --break {name}")).unwrap_or_default();
+    let neglect = neglect
+        .map(|name| format!(" --break {name}"))
+        .unwrap_or_default();
     format!("cargo run -p haar-protocol --example sim -- --seed {seed} --jobs {jobs}{neglect}")
 }
 
 fn print_summary(total: &Report, seeds: u64, is_json: bool) {
-    let hash: String = total.hash.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hash: String = total
+        .hash
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     let redundancy = total.attempts as f64 / total.settled.max(1) as f64;
     if is_json {
         println!(
@@ -127,15 +147,41 @@ fn print_summary(total: &Report, seeds: u64, is_json: bool) {
         return;
     }
     let hours = total.simulated_ms as f64 / 3_600_000.0;
-    println!("\r{seeds} worlds, {hours:.1} simulated hours, {} inputs", total.steps);
-    println!("  jobs        {} taken, {} turned down", total.jobs, total.turned_down);
-    println!("  ends        {} settled, {} refunded", total.settled, total.refunded);
+    let start = if std::io::stdout().is_terminal() {
+        "\r"
+    } else {
+        ""
+    };
+    println!(
+        "{start}{seeds} worlds, {hours:.1} simulated hours, {} inputs",
+        total.steps
+    );
+    println!(
+        "  jobs        {} taken, {} turned down",
+        total.jobs, total.turned_down
+    );
+    println!(
+        "  ends        {} settled, {} refunded",
+        total.settled, total.refunded
+    );
     println!("  wrong       0 accepted against the rules");
-    println!("              {} of one miner alone (optimistic)", total.wrong_optimistic);
-    println!("              {} of colluders with the whole margin", total.wrong_colluding);
+    println!(
+        "              {} of one miner alone (optimistic)",
+        total.wrong_optimistic
+    );
+    println!(
+        "              {} of colluders with the whole margin",
+        total.wrong_colluding
+    );
     println!("  redundancy  {redundancy:.2} miners hired for a settled job");
-    println!("  dismissed   {} miners, {} forged messages dropped", total.dismissed, total.forged);
-    println!("  crashes     {}, {} batches final", total.crashes, total.batches);
+    println!(
+        "  dismissed   {} miners, {} forged messages dropped",
+        total.dismissed, total.forged
+    );
+    println!(
+        "  crashes     {}, {} batches final",
+        total.crashes, total.batches
+    );
     println!("  violations  0");
     println!("  hash        {hash}");
 }

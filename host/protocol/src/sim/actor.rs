@@ -91,16 +91,30 @@ pub(super) enum Up {
     Decline,
     Abstain,
     Seal(B256),
-    Reveal { outcome: Outcome, salt: B256, executed_at: u64 },
+    Reveal {
+        outcome: Outcome,
+        salt: B256,
+        executed_at: u64,
+    },
 }
 
 /// What a miner does about it.
 #[derive(Debug, Clone)]
 pub(super) enum Act {
-    Say { job: JobId, up: Up },
+    Say {
+        job: JobId,
+        up: Up,
+    },
     /// Says it under another's name; a driver that checks signatures drops it.
-    Forge { job: JobId, victim: MinerId, up: Up },
-    Run { job: JobId, ms: u64 },
+    Forge {
+        job: JobId,
+        victim: MinerId,
+        up: Up,
+    },
+    Run {
+        job: JobId,
+        ms: u64,
+    },
 }
 
 /// A seal and its opening, as somebody overheard them.
@@ -135,7 +149,18 @@ impl Actor {
         let machine = Miner::new(id, capacity);
         let (connection, life) = (0, 0);
         let (is_connected, is_out) = (false, false);
-        Self { id, owner, kind, group, capacity, machine, connection, is_connected, life, is_out }
+        Self {
+            id,
+            owner,
+            kind,
+            group,
+            capacity,
+            machine,
+            connection,
+            is_connected,
+            life,
+            is_out,
+        }
     }
 
     /// The process dies and comes back empty.
@@ -155,8 +180,18 @@ impl Actor {
         if let MinerInput::Offered { job, .. } = input {
             match self.kind {
                 Kind::Mute => return Vec::new(),
-                Kind::Silent => return vec![Act::Say { job, up: Up::Accept }],
-                Kind::Refuser => return vec![Act::Say { job, up: Up::Decline }],
+                Kind::Silent => {
+                    return vec![Act::Say {
+                        job,
+                        up: Up::Accept,
+                    }];
+                }
+                Kind::Refuser => {
+                    return vec![Act::Say {
+                        job,
+                        up: Up::Decline,
+                    }];
+                }
                 _ => {}
             }
         }
@@ -195,10 +230,20 @@ impl Actor {
             Kind::FuelCheat => {
                 // Each cheat has a number of its own, or two of them would be colluders.
                 let (fuel, own) = (truth.fuel_used.0, u64::from(self.id.as_bytes()[7]));
-                let cheated = if fuel + own <= fuel_max.0 { fuel + own } else { fuel - own };
-                Outcome { fuel_used: Fuel(cheated), ..truth }
+                let cheated = if fuel + own <= fuel_max.0 {
+                    fuel + own
+                } else {
+                    fuel - own
+                };
+                Outcome {
+                    fuel_used: Fuel(cheated),
+                    ..truth
+                }
             }
-            Kind::Impossible => Outcome { fuel_used: Fuel(fuel_max.0 + 1), ..truth },
+            Kind::Impossible => Outcome {
+                fuel_used: Fuel(fuel_max.0 + 1),
+                ..truth
+            },
             _ => truth,
         }
     }
@@ -212,7 +257,10 @@ impl Actor {
     ) {
         match output {
             MinerOutput::Accept { job } => self.say(job, Up::Accept, acts),
-            MinerOutput::Decline { job, reason: Decline::Full | Decline::TooLate } => {
+            MinerOutput::Decline {
+                job,
+                reason: Decline::Full | Decline::TooLate,
+            } => {
                 self.say(job, Up::Decline, acts);
             }
             MinerOutput::Abstain { job } => self.say(job, Up::Abstain, acts),
@@ -224,13 +272,37 @@ impl Actor {
                 acts.push(Act::Run { job, ms });
             }
             MinerOutput::Seal { job, seal } => self.seal(job, seal, overheard, acts),
-            MinerOutput::Reveal { job, outcome, salt, executed_at } => match self.kind {
+            MinerOutput::Reveal {
+                job,
+                outcome,
+                salt,
+                executed_at,
+            } => match self.kind {
                 Kind::NeverReveals | Kind::Copier => {}
                 Kind::FalseRevealer => {
-                    let outcome = Outcome { exit_code: outcome.exit_code + 1, ..outcome };
-                    self.say(job, Up::Reveal { outcome, salt, executed_at }, acts);
+                    let outcome = Outcome {
+                        exit_code: outcome.exit_code + 1,
+                        ..outcome
+                    };
+                    self.say(
+                        job,
+                        Up::Reveal {
+                            outcome,
+                            salt,
+                            executed_at,
+                        },
+                        acts,
+                    );
                 }
-                _ => self.say(job, Up::Reveal { outcome, salt, executed_at }, acts),
+                _ => self.say(
+                    job,
+                    Up::Reveal {
+                        outcome,
+                        salt,
+                        executed_at,
+                    },
+                    acts,
+                ),
             },
             MinerOutput::Forget { .. } | MinerOutput::Evidence(_) => {}
         }
@@ -267,7 +339,15 @@ impl Actor {
         let stolen = overheard.get(&job).and_then(|stolen| stolen.outcome);
         match (self.kind, stolen) {
             (Kind::Copier, Some((outcome, salt))) => {
-                self.say(job, Up::Reveal { outcome, salt, executed_at: 0 }, acts);
+                self.say(
+                    job,
+                    Up::Reveal {
+                        outcome,
+                        salt,
+                        executed_at: 0,
+                    },
+                    acts,
+                );
             }
             (Kind::Forger, _) => {
                 for (victim, _) in seals.iter().filter(|(miner, _)| *miner != self.id) {
@@ -279,8 +359,16 @@ impl Actor {
                         fuel_used: Fuel(1),
                         trap: None,
                     };
-                    let up = Up::Reveal { outcome, salt: B256::ZERO, executed_at: 0 };
-                    acts.push(Act::Forge { job, victim: *victim, up });
+                    let up = Up::Reveal {
+                        outcome,
+                        salt: B256::ZERO,
+                        executed_at: 0,
+                    };
+                    acts.push(Act::Forge {
+                        job,
+                        victim: *victim,
+                        up,
+                    });
                 }
             }
             _ => {}
@@ -290,7 +378,10 @@ impl Actor {
     fn say(&self, job: JobId, up: Up, acts: &mut Vec<Act>) {
         let times = if self.kind == Kind::Repeater { 3 } else { 1 };
         for _ in 0..times {
-            acts.push(Act::Say { job, up: up.clone() });
+            acts.push(Act::Say {
+                job,
+                up: up.clone(),
+            });
         }
     }
 }

@@ -28,7 +28,10 @@ pub struct SimConfig {
 
 impl Default for SimConfig {
     fn default() -> Self {
-        Self { jobs: 40, neglect: None }
+        Self {
+            jobs: 40,
+            neglect: None,
+        }
     }
 }
 
@@ -207,7 +210,11 @@ pub struct Failure {
 /// Simulates one world to its end.
 pub fn run(seed: u64, config: &SimConfig) -> Result<Report, Failure> {
     let mut world = world::World::new(seed, config);
-    world.run().map_err(|violation| Failure { seed, step: world.steps(), violation })
+    world.run().map_err(|violation| Failure {
+        seed,
+        step: world.steps(),
+        violation,
+    })
 }
 
 impl Report {

@@ -39,9 +39,16 @@ impl Tally {
     /// After every step: no money came or went, no job was lost.
     pub(super) fn check_step(&self, hub: &Hub) -> Result<(), Violation> {
         hub.ledger().check()?;
-        let found = hub.ledger().accounts().map(|(_, account)| account.deposited).sum();
+        let found = hub
+            .ledger()
+            .accounts()
+            .map(|(_, account)| account.deposited)
+            .sum();
         if found != self.deposited {
-            return Err(Violation::Deposits { expected: self.deposited, found });
+            return Err(Violation::Deposits {
+                expected: self.deposited,
+                found,
+            });
         }
         if hub.jobs_live() != self.taken.len() - self.answers.len() {
             let is_lost = |job: &&JobId| !self.answers.contains_key(job) && hub.job(job).is_none();
@@ -67,7 +74,11 @@ impl Tally {
             return Ok(());
         }
         if let Some(first) = self.answers.get(&job) {
-            return if first == answer { Ok(()) } else { Err(Violation::AnsweredTwice { job }) };
+            return if first == answer {
+                Ok(())
+            } else {
+                Err(Violation::AnsweredTwice { job })
+            };
         }
         if !self.taken.contains_key(&job) {
             return Err(Violation::AnsweredTwice { job });
@@ -76,7 +87,13 @@ impl Tally {
         let view = hub.job(&job).ok_or(Violation::Lost { job })?;
         check_owners(&view)?;
 
-        let Answer::Agreed { outcome, charged, agreeing, .. } = answer else {
+        let Answer::Agreed {
+            outcome,
+            charged,
+            agreeing,
+            ..
+        } = answer
+        else {
             report.refunded += 1;
             return self.check_shares(hub, &view, &[], Snm::ZERO);
         };
@@ -88,7 +105,11 @@ impl Tally {
 
         let expected = charge(&view.order.terms(), key.fuel_used);
         if *charged != expected {
-            return Err(Violation::Charge { job, charged: *charged, expected });
+            return Err(Violation::Charge {
+                job,
+                charged: *charged,
+                expected,
+            });
         }
         self.charged.0 += charged.0;
         self.check_shares(hub, &view, agreeing, *charged)
@@ -97,7 +118,10 @@ impl Tally {
     /// The hub puts a miner out.
     pub(super) fn dismissed(&self, actor: &Actor) -> Result<(), Violation> {
         if actor.kind.is_harmless() && !self.framed.contains(&actor.id) {
-            return Err(Violation::InnocentDismissed { miner: actor.id, kind: actor.kind });
+            return Err(Violation::InnocentDismissed {
+                miner: actor.id,
+                kind: actor.kind,
+            });
         }
         Ok(())
     }
@@ -107,7 +131,11 @@ impl Tally {
         let epoch = batch.epoch;
         let wrong = |what| Err(Violation::Batch { epoch, what });
         if let Some(first) = self.batches.get(&epoch) {
-            return if first == batch { Ok(()) } else { wrong("two batches of one epoch") };
+            return if first == batch {
+                Ok(())
+            } else {
+                wrong("two batches of one epoch")
+            };
         }
         if batch.previous != self.batches.keys().next_back().copied() {
             return wrong("it does not follow the last batch");
@@ -127,9 +155,15 @@ impl Tally {
         let before = self.batches.values().next_back();
         let cumulative = |miner: &MinerId| {
             let find = |pay: &[(MinerId, Snm)]| pay.iter().find(|line| line.0 == *miner).copied();
-            before.and_then(|batch| find(&batch.pay)).map_or(Snm::ZERO, |line| line.1)
+            before
+                .and_then(|batch| find(&batch.pay))
+                .map_or(Snm::ZERO, |line| line.1)
         };
-        if batch.pay.iter().any(|(miner, sum)| *sum < cumulative(miner)) {
+        if batch
+            .pay
+            .iter()
+            .any(|(miner, sum)| *sum < cumulative(miner))
+        {
             return wrong("a miner's total falls");
         }
         let total_before = before.map_or(0, |batch| batch.miner_total_cum.0);
@@ -142,14 +176,28 @@ impl Tally {
 
     /// At the end: each job has its end, and the chain pays exactly what was earned.
     pub(super) fn check_end(&self, hub: &Hub) -> Result<(), Violation> {
-        let mut endless = self.taken.keys().filter(|job| !self.answers.contains_key(job));
+        let mut endless = self
+            .taken
+            .keys()
+            .filter(|job| !self.answers.contains_key(job));
         if let Some(job) = endless.next() {
             let state = hub.job(job).map_or(JobState::Refunded, |view| view.state);
             return Err(Violation::NeverEnds { job: *job, state });
         }
-        let Some((epoch, last)) = self.batches.iter().next_back() else { return Ok(()) };
-        let wrong = |what| Err(Violation::Batch { epoch: *epoch, what });
-        let agreed = self.answers.values().filter(|a| matches!(a, Answer::Agreed { .. })).count();
+        let Some((epoch, last)) = self.batches.iter().next_back() else {
+            return Ok(());
+        };
+        let wrong = |what| {
+            Err(Violation::Batch {
+                epoch: *epoch,
+                what,
+            })
+        };
+        let agreed = self
+            .answers
+            .values()
+            .filter(|a| matches!(a, Answer::Agreed { .. }))
+            .count();
         if agreed != self.settled_in.len() {
             return wrong("an agreed job was never settled");
         }
@@ -157,7 +205,11 @@ impl Tally {
         if !last.pay.iter().map(|(miner, sum)| (miner, sum)).eq(earned) {
             return wrong("the last batch does not pay what was earned");
         }
-        let charged: u128 = self.batches.values().map(|batch| batch.total_charged.0).sum();
+        let charged: u128 = self
+            .batches
+            .values()
+            .map(|batch| batch.total_charged.0)
+            .sum();
         if charged != self.charged.0 {
             return wrong("all batches together charge something else than the verdicts");
         }
@@ -186,10 +238,17 @@ impl Tally {
         } else if agreeing.iter().all(conspires) {
             report.wrong_colluding += 1;
         } else {
-            return Err(Violation::WrongAccepted { job: view.order.job });
+            return Err(Violation::WrongAccepted {
+                job: view.order.job,
+            });
         }
         let dissents = |attempt: &&AttemptView| !agreeing.contains(&attempt.miner);
-        self.framed.extend(view.attempts.iter().filter(dissents).map(|attempt| attempt.miner));
+        self.framed.extend(
+            view.attempts
+                .iter()
+                .filter(dissents)
+                .map(|attempt| attempt.miner),
+        );
         Ok(())
     }
 
@@ -203,20 +262,31 @@ impl Tally {
     ) -> Result<(), Violation> {
         let job = view.order.job;
         let fee = charged.0 * u128::from(super::world::FEE_PPM) / 1_000_000;
-        let share = (charged.0 - fee).checked_div(agreeing.len() as u128).unwrap_or(0);
+        let share = (charged.0 - fee)
+            .checked_div(agreeing.len() as u128)
+            .unwrap_or(0);
         for attempt in &view.attempts {
             let AttemptView { miner, earned, .. } = *attempt;
             let agrees = agreeing.contains(&miner);
             let expected = if agrees { Snm(share) } else { Snm::ZERO };
             if earned != expected {
-                return Err(Violation::Share { job, miner, earned, expected });
+                return Err(Violation::Share {
+                    job,
+                    miner,
+                    earned,
+                    expected,
+                });
             }
             let total = self.earned.entry(miner).or_default();
             total.0 += expected.0;
             // Other jobs may have been decided in the same step; their shares come next.
             let owed = hub.ledger().cumulative(&miner);
             if owed < *total {
-                return Err(Violation::Cumulative { miner, owed, earned: *total });
+                return Err(Violation::Cumulative {
+                    miner,
+                    owed,
+                    earned: *total,
+                });
             }
         }
         Ok(())
@@ -227,7 +297,11 @@ impl Tally {
         for (miner, owed) in hub.ledger().earnings() {
             let earned = self.earned.get(&miner).copied().unwrap_or_default();
             if owed != earned {
-                return Err(Violation::Cumulative { miner, owed, earned });
+                return Err(Violation::Cumulative {
+                    miner,
+                    owed,
+                    earned,
+                });
             }
         }
         Ok(())
@@ -239,7 +313,9 @@ fn check_owners(view: &JobView) -> Result<(), Violation> {
     if owners.len() == view.attempts.len() {
         return Ok(());
     }
-    Err(Violation::SharedOwner { job: view.order.job })
+    Err(Violation::SharedOwner {
+        job: view.order.job,
+    })
 }
 
 /// Counts once more, from the evidence alone.
@@ -251,7 +327,9 @@ fn check_margin(view: &JobView, agreed: OutcomeKey, agreeing: &[MinerId]) -> Res
             attempt.state,
             AttemptState::Ended(AttemptEnd::Agreed | AttemptEnd::Dissented)
         );
-        let (Some((sealed, _)), Some(reveal)) = (attempt.seal, attempt.reveal) else { continue };
+        let (Some((sealed, _)), Some(reveal)) = (attempt.seal, attempt.reveal) else {
+            continue;
+        };
         let key = reveal.outcome.key();
         let opened = seal(job, attempt.miner, key.result, key.fuel_used.0, reveal.salt);
         if counts && opened == sealed && key.fuel_used <= view.order.fuel_max {
@@ -261,5 +339,9 @@ fn check_margin(view: &JobView, agreed: OutcomeKey, agreeing: &[MinerId]) -> Res
     let first = groups.remove(&agreed).unwrap_or(0);
     let second = groups.values().copied().max().unwrap_or(0);
     let has_margin = first >= second + usize::from(view.order.quorum);
-    if first == agreeing.len() && has_margin { Ok(()) } else { Err(Violation::Margin { job }) }
+    if first == agreeing.len() && has_margin {
+        Ok(())
+    } else {
+        Err(Violation::Margin { job })
+    }
 }

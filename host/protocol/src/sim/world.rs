@@ -36,20 +36,60 @@ struct Faults {
 
 #[derive(Debug, Clone)]
 enum Event {
-    Order { at: usize, tries: u8 },
-    Deposit { buyer: BuyerId, amount: Snm, reference: B256 },
-    ToHub { from: MinerId, claimed: MinerId, connection: u32, job: JobId, up: Up },
-    ToMiner { to: MinerId, connection: u32, input: MinerInput },
-    RunDone { miner: MinerId, life: u32, job: JobId },
-    Timer { life: u32, timer: Timer },
-    Fetch { life: u32, job: JobId, outcome: Outcome, from: Vec<MinerId> },
-    Join { miner: MinerId },
-    Leave { miner: MinerId, connection: u32 },
-    Die { miner: MinerId },
+    Order {
+        at: usize,
+        tries: u8,
+    },
+    Deposit {
+        buyer: BuyerId,
+        amount: Snm,
+        reference: B256,
+    },
+    ToHub {
+        from: MinerId,
+        claimed: MinerId,
+        connection: u32,
+        job: JobId,
+        up: Up,
+    },
+    ToMiner {
+        to: MinerId,
+        connection: u32,
+        input: MinerInput,
+    },
+    RunDone {
+        miner: MinerId,
+        life: u32,
+        job: JobId,
+    },
+    Timer {
+        life: u32,
+        timer: Timer,
+    },
+    Fetch {
+        life: u32,
+        job: JobId,
+        outcome: Outcome,
+        from: Vec<MinerId>,
+    },
+    Join {
+        miner: MinerId,
+    },
+    Leave {
+        miner: MinerId,
+        connection: u32,
+    },
+    Die {
+        miner: MinerId,
+    },
     HubUp,
     SettleTick,
-    Commit { batch: Batch },
-    Finalize { epoch: u64 },
+    Commit {
+        batch: Batch,
+    },
+    Finalize {
+        epoch: u64,
+    },
 }
 
 struct Plan {
@@ -153,14 +193,23 @@ impl World {
         let mut kinds = vec![(Kind::Honest, 0); self.dice.between(4, 8) as usize];
         for _ in 0..self.dice.between(0, 6) {
             let kind = self.dice.pick(Kind::ODD);
-            let members = if matches!(kind, Kind::Colluder | Kind::Sybil) { 2 } else { 1 };
-            let group = self.dice.between(0, 1);
+            let members = if matches!(kind, Kind::Colluder | Kind::Sybil) {
+                2
+            } else {
+                1
+            };
+            // Sybils and colluders that lied alike would be one larger group.
+            let group = self.dice.between(0, 1) + if kind == Kind::Sybil { 2 } else { 0 };
             kinds.extend(std::iter::repeat_n((kind, group), members));
         }
         for (number, (kind, group)) in (1_u64..).zip(kinds) {
             let mut owner = [0x0e; 20];
             owner[0] = if kind == Kind::Sybil { 0xff } else { 0 };
-            owner[1] = if kind == Kind::Sybil { group as u8 } else { number as u8 };
+            owner[1] = if kind == Kind::Sybil {
+                group as u8
+            } else {
+                number as u8
+            };
             let capacity = self.dice.between(1, 4) as u16;
             let actor = Actor::new(number, kind, group, Address::from(owner), capacity);
             let miner = actor.id;
@@ -176,12 +225,22 @@ impl World {
 
     fn plan_jobs(&mut self, jobs: u32) {
         let buyers = [1, 2, 3].map(|number| BuyerId::from([number; 20]));
-        for (buyer, whole) in buyers.into_iter().zip([1_000_000_000_u128, 1_000_000_000, 400_000]) {
+        for (buyer, whole) in buyers
+            .into_iter()
+            .zip([1_000_000_000_u128, 1_000_000_000, 400_000])
+        {
             let reference = B256::from(self.dice.bytes());
             let amount = Snm(whole);
             for copy in 0..=self.dice.between(0, 1) {
                 let at = self.now + copy * 1_000;
-                self.at(at, Event::Deposit { buyer, amount, reference });
+                self.at(
+                    at,
+                    Event::Deposit {
+                        buyer,
+                        amount,
+                        reference,
+                    },
+                );
             }
         }
         let mut at = self.now + 4_000;
@@ -191,10 +250,22 @@ impl World {
             let truth = self.plan_truth(&order);
             self.by_job.insert(order.job, number);
             self.plans.push(Plan { order, truth });
-            self.at(at, Event::Order { at: number, tries: 0 });
+            self.at(
+                at,
+                Event::Order {
+                    at: number,
+                    tries: 0,
+                },
+            );
             if self.dice.chance(100_000) {
                 let again = at + self.dice.between(0, 60_000);
-                self.at(again, Event::Order { at: number, tries: 9 });
+                self.at(
+                    again,
+                    Event::Order {
+                        at: number,
+                        tries: 9,
+                    },
+                );
             }
         }
         self.heals_at = at + FAULTS_MS;
@@ -203,7 +274,8 @@ impl World {
 
     fn plan_order(&mut self, buyers: &[BuyerId], at: u64) -> Order {
         let (attempts, quorum) =
-            self.dice.pick(&[(1, 1), (2, 1), (2, 2), (2, 2), (3, 2), (3, 3), (5, 3)]);
+            self.dice
+                .pick(&[(1, 1), (2, 1), (2, 2), (2, 2), (3, 2), (3, 3), (5, 3)]);
         let fuel_max = Fuel(self.dice.between(1_000, 100_000));
         let fuel_price = self.dice.between(0, 5);
         Order {
@@ -231,25 +303,59 @@ impl World {
         let is_empty = status != Status::Returned || self.dice.chance(100_000);
         let output: &[u8] = if is_empty { b"" } else { order.job.as_bytes() };
         let fuel = self.dice.between(500, order.fuel_max.0);
-        let fuel_used = if status == Status::OutOfFuel { order.fuel_max } else { Fuel(fuel) };
-        let exit_code = if status == Status::Returned { self.dice.between(0, 1) as u32 } else { 0 };
+        let fuel_used = if status == Status::OutOfFuel {
+            order.fuel_max
+        } else {
+            Fuel(fuel)
+        };
+        let exit_code = if status == Status::Returned {
+            self.dice.between(0, 1) as u32
+        } else {
+            0
+        };
         let output_bytes = output.len() as u64;
         let output = BlobHash::of(output);
-        Outcome { status, exit_code, output, output_bytes, fuel_used, trap: None }
+        Outcome {
+            status,
+            exit_code,
+            output,
+            output_bytes,
+            fuel_used,
+            trap: None,
+        }
     }
 
     fn happen(&mut self, event: Event) -> Result<(), Violation> {
         match event {
             Event::Order { at, tries } => self.order(at, tries),
-            Event::Deposit { buyer, amount, reference } => {
-                self.step_or_later(Input::Deposited { buyer, amount, reference }, |_| {
-                    Event::Deposit { buyer, amount, reference }
-                })
-            }
-            Event::ToHub { from, claimed, connection, job, up } => {
-                self.hub_hears(from, claimed, connection, job, up)
-            }
-            Event::ToMiner { to, connection, input } => {
+            Event::Deposit {
+                buyer,
+                amount,
+                reference,
+            } => self.step_or_later(
+                Input::Deposited {
+                    buyer,
+                    amount,
+                    reference,
+                },
+                |_| Event::Deposit {
+                    buyer,
+                    amount,
+                    reference,
+                },
+            ),
+            Event::ToHub {
+                from,
+                claimed,
+                connection,
+                job,
+                up,
+            } => self.hub_hears(from, claimed, connection, job, up),
+            Event::ToMiner {
+                to,
+                connection,
+                input,
+            } => {
                 if self.actors[&to].connection == connection {
                     self.miner_hears(to, input);
                 }
@@ -263,7 +369,12 @@ impl World {
                 self.step(Input::TimerFired { timer })
             }
             Event::Timer { .. } => Ok(()),
-            Event::Fetch { life, job, outcome, from } => self.fetch(life, job, outcome, &from),
+            Event::Fetch {
+                life,
+                job,
+                outcome,
+                from,
+            } => self.fetch(life, job, outcome, &from),
             Event::Join { miner } => self.join(miner),
             Event::Leave { miner, connection } => {
                 // A driver knows the new connection from the old one's end.
@@ -282,7 +393,11 @@ impl World {
                 if self.now < self.heals_at {
                     self.at(self.now + SETTLE_EVERY_MS, Event::SettleTick);
                 }
-                if self.is_up { self.step(Input::SettleNow) } else { Ok(()) }
+                if self.is_up {
+                    self.step(Input::SettleNow)
+                } else {
+                    Ok(())
+                }
             }
             Event::Commit { batch } => self.commit(batch),
             Event::Finalize { epoch } => {
@@ -304,11 +419,21 @@ impl World {
             self.crash();
             return Ok(());
         }
-        let order = if let Input::Ordered(order) = &input { Some(order.clone()) } else { None };
-        if let Input::Deposited { amount, reference, .. } = &input {
+        let order = if let Input::Ordered(order) = &input {
+            Some(order.clone())
+        } else {
+            None
+        };
+        if let Input::Deposited {
+            amount, reference, ..
+        } = &input
+        {
             self.deposit(*amount, *reference);
         }
-        let entry = Entry { at: Time(self.now), input };
+        let entry = Entry {
+            at: Time(self.now),
+            input,
+        };
         let bytes = entry.to_bytes();
         self.log.update(&bytes);
         self.journal.push(bytes);
@@ -322,8 +447,15 @@ impl World {
             self.tally.took(&order);
         }
         self.observe(&outbox)?;
-        let performed = if crashes { self.dice.between(0, outbox.len() as u64) } else { u64::MAX };
-        for output in outbox.into_iter().take(usize::try_from(performed).unwrap_or(usize::MAX)) {
+        let performed = if crashes {
+            self.dice.between(0, outbox.len() as u64)
+        } else {
+            u64::MAX
+        };
+        for output in outbox
+            .into_iter()
+            .take(usize::try_from(performed).unwrap_or(usize::MAX))
+        {
             self.perform(output);
         }
         if crashes {
@@ -370,7 +502,8 @@ impl World {
                     has_answers = true;
                     let truth = &self.plans[self.by_job[job]].truth;
                     let (hub, report) = (&self.hub, &mut self.report);
-                    self.tally.answered(hub, *job, answer, truth, &self.actors, report)?;
+                    self.tally
+                        .answered(hub, *job, answer, truth, &self.actors, report)?;
                 }
                 Output::Dismiss { miner, .. } => {
                     self.report.dismissed += 1;
@@ -387,23 +520,58 @@ impl World {
 
     fn perform(&mut self, output: Output) {
         match output {
-            Output::Offer { miner, job, attempt, deadline } => {
-                self.tell_miner(miner, MinerInput::Offered { job, attempt, deadline });
+            Output::Offer {
+                miner,
+                job,
+                attempt,
+                deadline,
+            } => {
+                self.tell_miner(
+                    miner,
+                    MinerInput::Offered {
+                        job,
+                        attempt,
+                        deadline,
+                    },
+                );
             }
-            Output::RequestReveal { job, round, seals, to } => {
+            Output::RequestReveal {
+                job,
+                round,
+                seals,
+                to,
+            } => {
                 for miner in to {
                     let (seals, signature) = (seals.clone(), SIGNATURE);
-                    let input = MinerInput::RevealRequested { job, round, seals, signature };
+                    let input = MinerInput::RevealRequested {
+                        job,
+                        round,
+                        seals,
+                        signature,
+                    };
                     self.tell_miner(miner, input);
                 }
             }
-            Output::CloseAttempt { miner, job, end, credit } => {
+            Output::CloseAttempt {
+                miner,
+                job,
+                end,
+                credit,
+            } => {
                 self.tell_miner(miner, MinerInput::Closed { job, end, credit });
             }
             Output::FetchOutput { job, outcome, from } => {
                 let at = self.now + self.dice.between(1, 500);
                 let life = self.life;
-                self.at(at, Event::Fetch { life, job, outcome, from });
+                self.at(
+                    at,
+                    Event::Fetch {
+                        life,
+                        job,
+                        outcome,
+                        from,
+                    },
+                );
             }
             Output::Dismiss { miner, .. } | Output::TurnAway { miner, .. } => {
                 let actor = self.actor(miner);
@@ -412,16 +580,28 @@ impl World {
                 actor.connection += 1;
             }
             Output::SetTimer { at, timer } => {
-                let event = Event::Timer { life: self.life, timer };
+                let event = Event::Timer {
+                    life: self.life,
+                    timer,
+                };
                 self.at(at.0, event);
             }
             Output::Settle { batch } => {
                 let at = self.now + self.dice.between(50, 15_000);
                 self.at(at, Event::Commit { batch });
             }
-            Output::Answer { job, answer: Answer::NoMiner { retry_after_ms } } => {
+            Output::Answer {
+                job,
+                answer: Answer::NoMiner { retry_after_ms },
+            } => {
                 let number = self.by_job[&job];
-                self.at(self.now + retry_after_ms, Event::Order { at: number, tries: 5 });
+                self.at(
+                    self.now + retry_after_ms,
+                    Event::Order {
+                        at: number,
+                        tries: 5,
+                    },
+                );
             }
             Output::Answer { .. } => {}
         }
@@ -439,7 +619,13 @@ impl World {
         }
         if life != self.life && tries < 9 {
             // The buyer saw a reset and asks again with the same signed order.
-            self.at(self.now + 700, Event::Order { at, tries: tries + 1 });
+            self.at(
+                self.now + 700,
+                Event::Order {
+                    at,
+                    tries: tries + 1,
+                },
+            );
         }
         Ok(())
     }
@@ -466,10 +652,24 @@ impl World {
             Up::Accept => Input::Accepted { miner, job },
             Up::Decline => Input::Declined { miner, job },
             Up::Abstain => Input::Abstained { miner, job },
-            Up::Seal(seal) => Input::Sealed { miner, job, seal, signature },
-            Up::Reveal { outcome, salt, executed_at } => {
-                Input::Revealed { miner, job, outcome, salt, executed_at, signature }
-            }
+            Up::Seal(seal) => Input::Sealed {
+                miner,
+                job,
+                seal,
+                signature,
+            },
+            Up::Reveal {
+                outcome,
+                salt,
+                executed_at,
+            } => Input::Revealed {
+                miner,
+                job,
+                outcome,
+                salt,
+                executed_at,
+                signature,
+            },
         })
     }
 
@@ -480,7 +680,10 @@ impl World {
         }
         match up {
             Up::Seal(seal) => {
-                self.overheard.entry(job).or_insert(Overheard { seal: *seal, outcome: None });
+                self.overheard.entry(job).or_insert(Overheard {
+                    seal: *seal,
+                    outcome: None,
+                });
             }
             Up::Reveal { outcome, salt, .. } => {
                 if let Some(overheard) = self.overheard.get_mut(&job) {
@@ -520,7 +723,15 @@ impl World {
         let plan = &self.plans[self.by_job[&job]];
         let outcome = actor.outcome(&job, plan.truth, plan.order.fuel_max);
         let (salt, executed_at) = (actor.salt(&job), self.now / 1_000);
-        self.miner_hears(miner, MinerInput::RunFinished { job, outcome, salt, executed_at });
+        self.miner_hears(
+            miner,
+            MinerInput::RunFinished {
+                job,
+                outcome,
+                salt,
+                executed_at,
+            },
+        );
     }
 
     fn fetch(
@@ -558,7 +769,11 @@ impl World {
         actor.connection += 1;
         actor.is_connected = true;
         let (owner, capacity) = (actor.owner, actor.capacity);
-        self.step(Input::MinerJoined { miner, owner, capacity })
+        self.step(Input::MinerJoined {
+            miner,
+            owner,
+            capacity,
+        })
     }
 
     fn die(&mut self, miner: MinerId) {
@@ -639,7 +854,14 @@ impl World {
         }
         let connection = actor.connection;
         for at in self.travel(to, false) {
-            self.at(at, Event::ToMiner { to, connection, input: input.clone() });
+            self.at(
+                at,
+                Event::ToMiner {
+                    to,
+                    connection,
+                    input: input.clone(),
+                },
+            );
         }
     }
 
@@ -649,7 +871,16 @@ impl World {
         }
         for at in self.travel(from, true) {
             let up = up.clone();
-            self.at(at, Event::ToHub { from, claimed, connection, job, up });
+            self.at(
+                at,
+                Event::ToHub {
+                    from,
+                    claimed,
+                    connection,
+                    job,
+                    up,
+                },
+            );
         }
     }
 
