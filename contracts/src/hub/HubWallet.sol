@@ -71,18 +71,7 @@ contract HubWallet is IHubWallet {
 
     /// @inheritdoc IHubWallet
     function sync() external returns (uint256 received) {
-        _fold();
-        uint256 booked = uint256(frozen) + _owed + _held + _free;
-        received = TOKEN.balanceOf(address(this)) - booked;
-        if (received == 0) return 0;
-
-        uint256 releaseDay = _releaseDay();
-        uint128 amount = received.toUint128();
-        if (_held == 0) _oldestDay = releaseDay.toUint32();
-        _newestDay = releaseDay.toUint32();
-        _bucket[releaseDay] += amount;
-        _held += amount;
-        emit Received(received, releaseDay * 1 days);
+        return _sync();
     }
 
     /// @inheritdoc IHubWallet
@@ -125,6 +114,8 @@ contract HubWallet is IHubWallet {
         if (open > limit) revert HubWalletExposureExceedsFreeze(open, limit);
         // Promises add up and are covered when they are made; no later promise can eat an earlier one's money.
         uint256 promises = uint256(promised) + share + fee;
+        // Money that came by a bare transfer counts, but is only looked for when it is needed.
+        if (promises > uint256(_held) + _free) _sync();
         uint256 funds = uint256(_held) + _free;
         if (promises > funds) revert HubWalletPromisesExceedFunds(promises, funds);
 
@@ -231,6 +222,21 @@ contract HubWallet is IHubWallet {
         amount = _withdrawAmount;
         readyAt = _withdrawReadyAt;
         expiresAt = readyAt == 0 ? 0 : readyAt + WITHDRAWAL_VALID;
+    }
+
+    function _sync() private returns (uint256 received) {
+        _fold();
+        uint256 booked = uint256(frozen) + _owed + _held + _free;
+        received = TOKEN.balanceOf(address(this)) - booked;
+        if (received == 0) return 0;
+
+        uint256 releaseDay = _releaseDay();
+        uint128 amount = received.toUint128();
+        if (_held == 0) _oldestDay = releaseDay.toUint32();
+        _newestDay = releaseDay.toUint32();
+        _bucket[releaseDay] += amount;
+        _held += amount;
+        emit Received(received, releaseDay * 1 days);
     }
 
     /// Moves every bucket whose day has come from held to free: at most 15 turns, as the buckets' span is bounded.

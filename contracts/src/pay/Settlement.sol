@@ -65,10 +65,7 @@ contract Settlement is ISettlement, EIP712 {
         if (header.jobs == 0) revert SettlementEmptyBatch();
 
         uint128 share = _extendChain(header, batchId);
-        IHubWallet wallet = IHubWallet(header.hubWallet);
-        // Money that came by a bare transfer counts as soon as anybody looks, so look now.
-        wallet.sync();
-        wallet.bookBatch(_exposureOf(header, share), share, _feeOf(header));
+        IHubWallet(header.hubWallet).bookBatch(_exposureOf(header, share), share, _feeOf(header));
         _emitCommitted(header, batchId);
     }
 

@@ -4,6 +4,7 @@ pragma solidity ^0.8.28;
 /// @notice The cheat codes we use. forge-std is not on npm, so they are declared here.
 interface Vm {
     function warp(uint256 timestamp) external;
+    function getBlockTimestamp() external view returns (uint256);
     function chainId(uint256 id) external;
     function etch(address target, bytes calldata code) external;
     function prank(address sender) external;

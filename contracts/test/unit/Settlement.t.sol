@@ -205,7 +205,7 @@ contract SettlementTest is System {
         BatchHeader memory late = headerOf(2, leaf, EARNED * 2);
         commit(late);
         proveContradiction(early, leaf);
-        uint256 since = block.timestamp;
+        uint256 since = vm.getBlockTimestamp();
         skip(24 hours);
 
         settlement.finalizeBatch(early);
