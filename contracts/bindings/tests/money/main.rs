@@ -1,0 +1,11 @@
+//! The whole money story, with the real bytecode: on the embedded chain, and on anvil where it is
+//! installed.
+#![allow(clippy::unwrap_used, clippy::print_stderr)]
+
+
+
+
+
+mod fog;
+
+mod story;
