@@ -1,13 +1,13 @@
 //! The simulated world: a queue of events, and the driver's part between the machines.
 
+mod network;
+mod scenario;
+
 use std::collections::BTreeMap;
 
-use haar_records::{
-    Address, B256, BlobHash, BuyerId, Domain, Fuel, HubId, JobId, MinerId, Outcome, Snm, SpecHash,
-    Status,
-};
+use haar_records::{B256, Domain, HubId, JobId, MinerId, Outcome, Snm};
 
-use super::actor::{Act, Actor, Kind, Overheard, SIGNATURE, Up};
+use super::actor::{Actor, Kind, Overheard, SIGNATURE, Up};
 use super::dice::Dice;
 use super::tally::Tally;
 use super::{Neglect, Report, SimConfig, Violation};
@@ -20,8 +20,7 @@ use crate::output::{Answer, Batch, Output};
 pub(super) const FEE_PPM: u64 = 50_000;
 /// The world begins here; zero would hide mistakes about the past.
 const BEGIN: u64 = 1_800_000_000_000;
-/// How long faults go on after the last order, and how long the healed world may take to end.
-const FAULTS_MS: u64 = 60_000;
+/// How long the healed world may take to end.
 const HEALED_MS: u64 = 700_000;
 const SETTLE_EVERY_MS: u64 = 20_000;
 
@@ -40,11 +39,7 @@ enum Event {
         at: usize,
         tries: u8,
     },
-    Deposit {
-        buyer: BuyerId,
-        amount: Snm,
-        reference: B256,
-    },
+    Deposit(Input),
     ToHub {
         from: MinerId,
         claimed: MinerId,
@@ -189,161 +184,10 @@ impl World {
         Ok(self.report)
     }
 
-    fn populate(&mut self) {
-        let mut kinds = vec![(Kind::Honest, 0); self.dice.between(4, 8) as usize];
-        for _ in 0..self.dice.between(0, 6) {
-            let kind = self.dice.pick(Kind::ODD);
-            let members = if matches!(kind, Kind::Colluder | Kind::Sybil) {
-                2
-            } else {
-                1
-            };
-            // Sybils and colluders that lied alike would be one larger group.
-            let group = self.dice.between(0, 1) + if kind == Kind::Sybil { 2 } else { 0 };
-            kinds.extend(std::iter::repeat_n((kind, group), members));
-        }
-        for (number, (kind, group)) in (1_u64..).zip(kinds) {
-            let mut owner = [0x0e; 20];
-            owner[0] = if kind == Kind::Sybil { 0xff } else { 0 };
-            owner[1] = if kind == Kind::Sybil {
-                group as u8
-            } else {
-                number as u8
-            };
-            let capacity = self.dice.between(1, 4) as u16;
-            let actor = Actor::new(number, kind, group, Address::from(owner), capacity);
-            let miner = actor.id;
-            self.actors.insert(miner, actor);
-            let joins = self.now + self.dice.between(0, 3_000);
-            self.at(joins, Event::Join { miner });
-            if kind == Kind::Leaver {
-                let dies = self.now + self.dice.between(5_000, 60_000);
-                self.at(dies, Event::Die { miner });
-            }
-        }
-    }
-
-    fn plan_jobs(&mut self, jobs: u32) {
-        let buyers = [1, 2, 3].map(|number| BuyerId::from([number; 20]));
-        for (buyer, whole) in buyers
-            .into_iter()
-            .zip([1_000_000_000_u128, 1_000_000_000, 400_000])
-        {
-            let reference = B256::from(self.dice.bytes());
-            let amount = Snm(whole);
-            for copy in 0..=self.dice.between(0, 1) {
-                let at = self.now + copy * 1_000;
-                self.at(
-                    at,
-                    Event::Deposit {
-                        buyer,
-                        amount,
-                        reference,
-                    },
-                );
-            }
-        }
-        let mut at = self.now + 4_000;
-        for number in 0..jobs as usize {
-            at += self.dice.between(0, 3_000);
-            let order = self.plan_order(&buyers, at);
-            let truth = self.plan_truth(&order);
-            self.by_job.insert(order.job, number);
-            self.plans.push(Plan { order, truth });
-            self.at(
-                at,
-                Event::Order {
-                    at: number,
-                    tries: 0,
-                },
-            );
-            if self.dice.chance(100_000) {
-                let again = at + self.dice.between(0, 60_000);
-                self.at(
-                    again,
-                    Event::Order {
-                        at: number,
-                        tries: 9,
-                    },
-                );
-            }
-        }
-        self.heals_at = at + FAULTS_MS;
-        self.at(self.now + SETTLE_EVERY_MS, Event::SettleTick);
-    }
-
-    fn plan_order(&mut self, buyers: &[BuyerId], at: u64) -> Order {
-        let (attempts, quorum) =
-            self.dice
-                .pick(&[(1, 1), (2, 1), (2, 2), (2, 2), (3, 2), (3, 3), (5, 3)]);
-        let fuel_max = Fuel(self.dice.between(1_000, 100_000));
-        let fuel_price = self.dice.between(0, 5);
-        Order {
-            job: JobId::from(self.dice.bytes()),
-            spec: SpecHash::from(self.dice.bytes()),
-            buyer: self.dice.pick(buyers),
-            channel: B256::repeat_byte(3),
-            max_charge: Snm(u128::from(self.dice.between(1, 500_000))),
-            fuel_price,
-            base_fee: Snm(u128::from(self.dice.between(0, 1_000))),
-            fuel_max,
-            attempts,
-            quorum,
-            deadline: Time(at + self.dice.between(20_000, 300_000)),
-            entropy: self.dice.bytes(),
-        }
-    }
-
-    fn plan_truth(&mut self, order: &Order) -> Outcome {
-        let status = match self.dice.between(0, 9) {
-            0 => Status::Trapped,
-            1 => Status::OutOfFuel,
-            _ => Status::Returned,
-        };
-        let is_empty = status != Status::Returned || self.dice.chance(100_000);
-        let output: &[u8] = if is_empty { b"" } else { order.job.as_bytes() };
-        let fuel = self.dice.between(500, order.fuel_max.0);
-        let fuel_used = if status == Status::OutOfFuel {
-            order.fuel_max
-        } else {
-            Fuel(fuel)
-        };
-        let exit_code = if status == Status::Returned {
-            self.dice.between(0, 1) as u32
-        } else {
-            0
-        };
-        let output_bytes = output.len() as u64;
-        let output = BlobHash::of(output);
-        Outcome {
-            status,
-            exit_code,
-            output,
-            output_bytes,
-            fuel_used,
-            trap: None,
-        }
-    }
-
     fn happen(&mut self, event: Event) -> Result<(), Violation> {
         match event {
             Event::Order { at, tries } => self.order(at, tries),
-            Event::Deposit {
-                buyer,
-                amount,
-                reference,
-            } => self.step_or_later(
-                Input::Deposited {
-                    buyer,
-                    amount,
-                    reference,
-                },
-                |_| Event::Deposit {
-                    buyer,
-                    amount,
-                    reference,
-                },
-            ),
+            Event::Deposit(input) => self.step_or_later(input.clone(), |_| Event::Deposit(input)),
             Event::ToHub {
                 from,
                 claimed,
@@ -376,29 +220,13 @@ impl World {
                 from,
             } => self.fetch(life, job, outcome, &from),
             Event::Join { miner } => self.join(miner),
-            Event::Leave { miner, connection } => {
-                // A driver knows the new connection from the old one's end.
-                let is_current = self.actors[&miner].connection == connection;
-                if is_current && !self.actors[&miner].is_connected && self.is_up {
-                    return self.step(Input::MinerLeft { miner });
-                }
-                Ok(())
-            }
+            Event::Leave { miner, connection } => self.leave(miner, connection),
             Event::Die { miner } => {
                 self.die(miner);
                 Ok(())
             }
             Event::HubUp => self.hub_up(),
-            Event::SettleTick => {
-                if self.now < self.heals_at {
-                    self.at(self.now + SETTLE_EVERY_MS, Event::SettleTick);
-                }
-                if self.is_up {
-                    self.step(Input::SettleNow)
-                } else {
-                    Ok(())
-                }
-            }
+            Event::SettleTick => self.settle_tick(),
             Event::Commit { batch } => self.commit(batch),
             Event::Finalize { epoch } => {
                 self.report.batches += 1;
@@ -518,6 +346,7 @@ impl World {
         self.tally.check_step(&self.hub)
     }
 
+    /// Performs an output: what miners should hear, then everything else.
     fn perform(&mut self, output: Output) {
         match output {
             Output::Offer {
@@ -560,10 +389,16 @@ impl World {
             } => {
                 self.tell_miner(miner, MinerInput::Closed { job, end, credit });
             }
+            other => self.perform_chore(other),
+        }
+    }
+
+    fn perform_chore(&mut self, output: Output) {
+        let life = self.life;
+        let (at, event) = match output {
             Output::FetchOutput { job, outcome, from } => {
                 let at = self.now + self.dice.between(1, 500);
-                let life = self.life;
-                self.at(
+                (
                     at,
                     Event::Fetch {
                         life,
@@ -571,40 +406,30 @@ impl World {
                         outcome,
                         from,
                     },
-                );
+                )
+            }
+            Output::SetTimer { at, timer } => (at.0, Event::Timer { life, timer }),
+            Output::Settle { batch } => {
+                let at = self.now + self.dice.between(50, 15_000);
+                (at, Event::Commit { batch })
+            }
+            Output::Answer {
+                job,
+                answer: Answer::NoMiner { retry_after_ms },
+            } => {
+                let at = self.by_job[&job];
+                (self.now + retry_after_ms, Event::Order { at, tries: 5 })
             }
             Output::Dismiss { miner, .. } | Output::TurnAway { miner, .. } => {
                 let actor = self.actor(miner);
                 actor.is_out = true;
                 actor.is_connected = false;
                 actor.connection += 1;
+                return;
             }
-            Output::SetTimer { at, timer } => {
-                let event = Event::Timer {
-                    life: self.life,
-                    timer,
-                };
-                self.at(at.0, event);
-            }
-            Output::Settle { batch } => {
-                let at = self.now + self.dice.between(50, 15_000);
-                self.at(at, Event::Commit { batch });
-            }
-            Output::Answer {
-                job,
-                answer: Answer::NoMiner { retry_after_ms },
-            } => {
-                let number = self.by_job[&job];
-                self.at(
-                    self.now + retry_after_ms,
-                    Event::Order {
-                        at: number,
-                        tries: 5,
-                    },
-                );
-            }
-            Output::Answer { .. } => {}
-        }
+            _ => return,
+        };
+        self.at(at, event);
     }
 
     fn order(&mut self, at: usize, tries: u8) -> Result<(), Violation> {
@@ -630,110 +455,6 @@ impl World {
         Ok(())
     }
 
-    fn hub_hears(
-        &mut self,
-        from: MinerId,
-        claimed: MinerId,
-        connection: u32,
-        job: JobId,
-        up: Up,
-    ) -> Result<(), Violation> {
-        if !self.is_up || self.actors[&from].connection != connection {
-            return Ok(());
-        }
-        if from != claimed && self.neglect != Some(Neglect::Signatures) {
-            self.report.forged += 1;
-            return Ok(());
-        }
-        self.overhear(from, job, &up);
-        let miner = claimed;
-        let signature = SIGNATURE;
-        self.step(match up {
-            Up::Accept => Input::Accepted { miner, job },
-            Up::Decline => Input::Declined { miner, job },
-            Up::Abstain => Input::Abstained { miner, job },
-            Up::Seal(seal) => Input::Sealed {
-                miner,
-                job,
-                seal,
-                signature,
-            },
-            Up::Reveal {
-                outcome,
-                salt,
-                executed_at,
-            } => Input::Revealed {
-                miner,
-                job,
-                outcome,
-                salt,
-                executed_at,
-                signature,
-            },
-        })
-    }
-
-    /// The worst network for sealing: whatever an honest miner says, a copier hears.
-    fn overhear(&mut self, from: MinerId, job: JobId, up: &Up) {
-        if self.actors[&from].kind == Kind::Copier {
-            return;
-        }
-        match up {
-            Up::Seal(seal) => {
-                self.overheard.entry(job).or_insert(Overheard {
-                    seal: *seal,
-                    outcome: None,
-                });
-            }
-            Up::Reveal { outcome, salt, .. } => {
-                if let Some(overheard) = self.overheard.get_mut(&job) {
-                    overheard.outcome = Some((*outcome, *salt));
-                }
-            }
-            Up::Accept | Up::Decline | Up::Abstain => {}
-        }
-    }
-
-    fn miner_hears(&mut self, miner: MinerId, input: MinerInput) {
-        let now = Time(self.now);
-        let actor = self.actors.get_mut(&miner).expect("all miners are known");
-        let acts = actor.hear(now, input, &self.overheard, &mut self.dice);
-        let (life, connection) = (actor.life, actor.connection);
-        for act in acts {
-            match act {
-                Act::Say { job, up } => self.tell_hub(miner, miner, connection, job, &up),
-                Act::Forge { job, victim, up } => {
-                    self.tell_hub(miner, victim, connection, job, &up);
-                }
-                Act::Run { job, ms } => self.at(self.now + ms, Event::RunDone { miner, life, job }),
-            }
-        }
-    }
-
-    fn run_done(&mut self, miner: MinerId, life: u32, job: JobId) {
-        let actor = &self.actors[&miner];
-        if actor.life != life {
-            return;
-        }
-        // One engine in a thousand has no answer.
-        if self.dice.chance(1_000) {
-            self.miner_hears(miner, MinerInput::RunAbstained { job });
-            return;
-        }
-        let plan = &self.plans[self.by_job[&job]];
-        let outcome = actor.outcome(&job, plan.truth, plan.order.fuel_max);
-        let (salt, executed_at) = (actor.salt(&job), self.now / 1_000);
-        self.miner_hears(
-            miner,
-            MinerInput::RunFinished {
-                job,
-                outcome,
-                salt,
-                executed_at,
-            },
-        );
-    }
-
     fn fetch(
         &mut self,
         life: u32,
@@ -754,51 +475,6 @@ impl World {
             self.step(Input::OutputMissing { job, miner: *miner })?;
         }
         Ok(())
-    }
-
-    fn join(&mut self, miner: MinerId) -> Result<(), Violation> {
-        if self.actors[&miner].is_out || self.actors[&miner].is_connected {
-            return Ok(());
-        }
-        if !self.is_up {
-            let later = self.now + self.dice.between(100, 700);
-            self.at(later, Event::Join { miner });
-            return Ok(());
-        }
-        let actor = self.actor(miner);
-        actor.connection += 1;
-        actor.is_connected = true;
-        let (owner, capacity) = (actor.owner, actor.capacity);
-        self.step(Input::MinerJoined {
-            miner,
-            owner,
-            capacity,
-        })
-    }
-
-    fn die(&mut self, miner: MinerId) {
-        if !self.is_faulty() || self.actors[&miner].is_out {
-            return;
-        }
-        self.actor(miner).die();
-        self.disconnect(miner, 8_000);
-        let again = self.now + self.dice.between(10_000, 60_000);
-        self.at(again, Event::Die { miner });
-    }
-
-    fn disconnect(&mut self, miner: MinerId, away_ms_max: u64) {
-        let leaves = self.now + self.dice.between(0, 800);
-        let joins = self.now + self.dice.between(100, away_ms_max);
-        let actor = self.actor(miner);
-        if !actor.is_connected {
-            return;
-        }
-        actor.is_connected = false;
-        actor.connection += 1;
-        let connection = actor.connection;
-        self.miner_hears(miner, MinerInput::Disconnected);
-        self.at(leaves, Event::Leave { miner, connection });
-        self.at(joins, Event::Join { miner });
     }
 
     fn crash(&mut self) {
@@ -832,6 +508,17 @@ impl World {
         self.step(Input::Started)
     }
 
+    fn settle_tick(&mut self) -> Result<(), Violation> {
+        if self.is_faulty() {
+            self.at(self.now + SETTLE_EVERY_MS, Event::SettleTick);
+        }
+        if self.is_up {
+            self.step(Input::SettleNow)
+        } else {
+            Ok(())
+        }
+    }
+
     fn commit(&mut self, batch: Batch) -> Result<(), Violation> {
         self.tally.batch(&batch)?;
         let epoch = batch.epoch;
@@ -845,57 +532,6 @@ impl World {
             self.at(self.now + 60_000, Event::Finalize { epoch });
         }
         Ok(())
-    }
-
-    fn tell_miner(&mut self, to: MinerId, input: MinerInput) {
-        let actor = &self.actors[&to];
-        if !actor.is_connected {
-            return;
-        }
-        let connection = actor.connection;
-        for at in self.travel(to, false) {
-            self.at(
-                at,
-                Event::ToMiner {
-                    to,
-                    connection,
-                    input: input.clone(),
-                },
-            );
-        }
-    }
-
-    fn tell_hub(&mut self, from: MinerId, claimed: MinerId, connection: u32, job: JobId, up: &Up) {
-        if !self.actors[&from].is_connected {
-            return;
-        }
-        for at in self.travel(from, true) {
-            let up = up.clone();
-            self.at(
-                at,
-                Event::ToHub {
-                    from,
-                    claimed,
-                    connection,
-                    job,
-                    up,
-                },
-            );
-        }
-    }
-
-    /// When a message arrives: once, twice, or never because its connection broke.
-    fn travel(&mut self, miner: MinerId, is_up: bool) -> Vec<u64> {
-        if self.is_faulty() && self.dice.chance(self.faults.loss_ppm) {
-            self.disconnect(miner, 2_500);
-            return Vec::new();
-        }
-        let copies = 1 + u64::from(self.dice.chance(self.faults.copies_ppm));
-        let delay = self.dice.between(1, self.faults.delay_ms_max);
-        let last = self.links.entry((miner, is_up)).or_default();
-        *last = (*last).max(self.now + delay);
-        let first = *last;
-        (0..copies).map(|copy| first + copy).collect()
     }
 
     fn actor(&mut self, miner: MinerId) -> &mut Actor {
