@@ -41,7 +41,16 @@ fn main() -> ExitCode {
     let shows_progress = !is_json && std::io::stdout().is_terminal();
     let mut total = Report::default();
     for seed in first..first.saturating_add(seeds) {
-        match run(seed, &config) {
+        // An assertion of the machines is a violation, too; its seed must be seen as well.
+        let world = std::panic::catch_unwind(|| run(seed, &config));
+        let Ok(world) = world else {
+            println!(
+                "PANIC      seed {seed}\nreplay it  {}",
+                replay_command(seed, &arguments)
+            );
+            return ExitCode::from(1);
+        };
+        match world {
             Ok(report) => total.add(&report),
             Err(failure) => {
                 let replay = replay_command(seed, &arguments);

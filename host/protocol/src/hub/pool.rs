@@ -324,3 +324,125 @@ impl Pool {
             .map(|(miner, _)| *miner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use haar_records::{B256, BuyerId, Fuel, Snm, SpecHash};
+
+    use super::*;
+    use crate::input::Order;
+
+    fn miner(number: u8) -> MinerId {
+        MinerId::from([number; 20])
+    }
+
+    fn job(entropy: u32) -> Job {
+        let mut seed = [0; 32];
+        seed[..4].copy_from_slice(&entropy.to_be_bytes());
+        let order = Order {
+            job: JobId::default(),
+            spec: SpecHash::default(),
+            buyer: BuyerId::default(),
+            channel: B256::ZERO,
+            max_charge: Snm::ZERO,
+            fuel_price: 0,
+            base_fee: Snm::ZERO,
+            fuel_max: Fuel(0),
+            attempts: 1,
+            quorum: 1,
+            deadline: Time(1),
+            entropy: seed,
+        };
+        Job::new(order, Time(0), 0)
+    }
+
+    /// Draws often between miner 1, changed, and miner 2; compares how often 1 is hired.
+    #[track_caller]
+    fn check(change: impl Fn(&mut Pool, &MinerId), percent: std::ops::RangeInclusive<u32>) {
+        let mut pool = Pool::default();
+        for number in [1, 2] {
+            pool.join(miner(number), Address::repeat_byte(number), 2)
+                .expect("there is room");
+        }
+        change(&mut pool, &miner(1));
+        let is_first = |entropy: &u32| matches!(pool.draw(&job(*entropy)), Hire::Miner(drawn, _) if drawn == miner(1));
+        let found = (0..10_000).filter(is_first).count() as u32 / 100;
+        assert!(percent.contains(&found), "{found} %");
+    }
+
+    #[test]
+    fn strangers_are_hired_alike() {
+        check(|_, _| {}, 48..=52);
+    }
+
+    #[test]
+    fn the_best_record_weighs_four_times_as_much() {
+        check(
+            |pool, miner| (0..100).for_each(|_| pool.agreed(miner)),
+            78..=82,
+        );
+    }
+
+    #[test]
+    fn lapses_make_a_miner_rare_but_never_impossible() {
+        check(Pool::lapsed, 31..=35);
+        check(
+            |pool, miner| (0..100).for_each(|_| pool.lapsed(miner)),
+            18..=22,
+        );
+    }
+
+    #[test]
+    fn an_agreed_answer_ends_the_lapses_and_a_wrong_one_the_record() {
+        check(
+            |pool, miner| {
+                pool.lapsed(miner);
+                pool.agreed(miner);
+                pool.wrong(miner);
+            },
+            48..=52,
+        );
+    }
+
+    #[test]
+    fn a_full_or_absent_or_dismissed_miner_is_not_drawn() {
+        let fill = |pool: &mut Pool, miner: &MinerId| {
+            pool.hired(miner, JobId::from([1; 32]));
+            pool.hired(miner, JobId::from([2; 32]));
+        };
+        check(fill, 0..=0);
+        check(|pool, miner| _ = pool.leave(miner), 0..=0);
+        check(
+            |pool, miner| _ = pool.dismiss(*miner, Address::repeat_byte(1)),
+            0..=0,
+        );
+    }
+
+    #[test]
+    fn a_miner_keeps_its_owner() {
+        let mut pool = Pool::default();
+        pool.join(miner(1), Address::repeat_byte(1), 1)
+            .expect("there is room");
+        let other = Address::repeat_byte(2);
+        assert_eq!(pool.join(miner(1), other, 1), Err(TurnAway::OwnerChanged));
+    }
+
+    #[test]
+    fn a_full_pool_forgets_strangers_before_it_turns_anybody_away() {
+        let mut pool = Pool::default();
+        let number = |at: usize| {
+            let mut bytes = [0; 20];
+            bytes[..8].copy_from_slice(&(at as u64).to_be_bytes());
+            (MinerId::from(bytes), Address::from(bytes))
+        };
+        for at in 0..MINERS_MAX {
+            let (miner, owner) = number(at);
+            pool.join(miner, owner, 1).expect("there is room");
+        }
+        let (late, owner) = number(MINERS_MAX);
+        assert_eq!(pool.join(late, owner, 1), Err(TurnAway::TooManyMiners));
+        pool.leave(&number(7).0);
+        pool.join(late, owner, 1).expect("a stranger made room");
+        assert!(!pool.is_known(&number(7).0));
+    }
+}

@@ -138,6 +138,22 @@ pub enum Violation {
         /// Which job.
         job: JobId,
     },
+    /// A miner that revealed the accepted outcome got nothing, and was not put out.
+    #[error("job {job}: miner {miner} agreed and is not paid")]
+    Unpaid {
+        /// Which job.
+        job: JobId,
+        /// Who.
+        miner: MinerId,
+    },
+    /// A reveal was believed before the set of seals was closed.
+    #[error("job {job}: miner {miner} revealed before it was asked")]
+    RevealedEarly {
+        /// Which job.
+        job: JobId,
+        /// Who.
+        miner: MinerId,
+    },
     /// Two miners of one owner worked on one job.
     #[error("job {job}: two attempts of one owner")]
     SharedOwner {

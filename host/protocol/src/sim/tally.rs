@@ -24,6 +24,9 @@ pub(super) struct Tally {
     framed: BTreeSet<MinerId>,
     batches: BTreeMap<u64, Batch>,
     settled_in: BTreeMap<JobId, u64>,
+    /// The last round of each job whose seals were closed.
+    closed: BTreeMap<JobId, u32>,
+    out: BTreeSet<MinerId>,
 }
 
 impl Tally {
@@ -102,6 +105,7 @@ impl Tally {
         let key = outcome.key();
         self.check_truth(&view, key, truth.key(), agreeing, actors, report)?;
         check_margin(&view, key, agreeing)?;
+        self.check_nobody_unpaid(&view, key)?;
 
         let expected = charge(&view.order.terms(), key.fuel_used);
         if *charged != expected {
@@ -115,8 +119,34 @@ impl Tally {
         self.check_shares(hub, &view, agreeing, *charged)
     }
 
+    /// The hub closes a round's set of seals.
+    pub(super) fn closed(&mut self, job: JobId, round: u32) {
+        self.closed.insert(job, round);
+    }
+
+    /// The hub heard a reveal and perhaps believed it.
+    pub(super) fn revealed(&self, hub: &Hub, job: JobId, miner: MinerId) -> Result<(), Violation> {
+        let Some(view) = hub.job(&job) else {
+            return Ok(());
+        };
+        let is_early = |attempt: &AttemptView| {
+            let is_believed = attempt.state == AttemptState::Revealed;
+            is_believed
+                && self
+                    .closed
+                    .get(&job)
+                    .is_none_or(|round| *round < attempt.round)
+        };
+        let attempt = view.attempts.iter().find(|attempt| attempt.miner == miner);
+        if attempt.is_some_and(is_early) {
+            return Err(Violation::RevealedEarly { job, miner });
+        }
+        Ok(())
+    }
+
     /// The hub puts a miner out.
-    pub(super) fn dismissed(&self, actor: &Actor) -> Result<(), Violation> {
+    pub(super) fn dismissed(&mut self, actor: &Actor) -> Result<(), Violation> {
+        self.out.insert(actor.id);
         if actor.kind.is_harmless() && !self.framed.contains(&actor.id) {
             return Err(Violation::InnocentDismissed {
                 miner: actor.id,
@@ -250,6 +280,25 @@ impl Tally {
                 .map(|attempt| attempt.miner),
         );
         Ok(())
+    }
+
+    /// Who revealed the accepted outcome is paid, unless it was put out or withheld the output.
+    fn check_nobody_unpaid(&self, view: &JobView, agreed: OutcomeKey) -> Result<(), Violation> {
+        let job = view.order.job;
+        let is_unpaid = |attempt: &&AttemptView| {
+            let is_cancelled = attempt.state == AttemptState::Ended(AttemptEnd::Cancelled);
+            let agrees = attempt
+                .reveal
+                .is_some_and(|reveal| reveal.outcome.key() == agreed);
+            is_cancelled && agrees && !self.out.contains(&attempt.miner)
+        };
+        let unpaid = view.attempts.iter().find(is_unpaid);
+        unpaid.map_or(Ok(()), |attempt| {
+            Err(Violation::Unpaid {
+                job,
+                miner: attempt.miner,
+            })
+        })
     }
 
     /// Every agreeing miner gets the same, everybody else nothing, and the totals follow.

@@ -247,11 +247,6 @@ impl World {
             self.crash();
             return Ok(());
         }
-        let order = if let Input::Ordered(order) = &input {
-            Some(order.clone())
-        } else {
-            None
-        };
         if let Input::Deposited {
             amount, reference, ..
         } = &input
@@ -266,15 +261,10 @@ impl World {
         self.log.update(&bytes);
         self.journal.push(bytes);
         let mut outbox = Vec::new();
-        self.hub.handle(entry.at, entry.input, &mut outbox);
-
-        if let Some(order) = order.filter(|order| self.hub.job(&order.job).is_some()) {
-            if !self.tally.is_taken(&order.job) {
-                self.report.jobs += 1;
-            }
-            self.tally.took(&order);
-        }
+        self.hub.handle(entry.at, entry.input.clone(), &mut outbox);
+        self.compare(&entry.input)?;
         self.observe(&outbox)?;
+
         let performed = if crashes {
             self.dice.between(0, outbox.len() as u64)
         } else {
@@ -290,6 +280,21 @@ impl World {
             self.crash();
         }
         Ok(())
+    }
+
+    /// Notes which orders were taken, and looks at what was believed of a reveal.
+    fn compare(&mut self, input: &Input) -> Result<(), Violation> {
+        match input {
+            Input::Ordered(order) if self.hub.job(&order.job).is_some() => {
+                if !self.tally.is_taken(&order.job) {
+                    self.report.jobs += 1;
+                }
+                self.tally.took(order);
+                Ok(())
+            }
+            Input::Revealed { miner, job, .. } => self.tally.revealed(&self.hub, *job, *miner),
+            _ => Ok(()),
+        }
     }
 
     /// Gives the hub an input now, or the world an event once the hub is up and has it for sure.
@@ -333,6 +338,7 @@ impl World {
                     self.tally
                         .answered(hub, *job, answer, truth, &self.actors, report)?;
                 }
+                Output::RequestReveal { job, round, .. } => self.tally.closed(*job, *round),
                 Output::Dismiss { miner, .. } => {
                     self.report.dismissed += 1;
                     self.tally.dismissed(&self.actors[miner])?;

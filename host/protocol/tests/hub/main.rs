@@ -8,5 +8,6 @@
 
 mod ends;
 mod hiring;
+mod limits;
 mod stage;
 mod verdict;

@@ -34,16 +34,17 @@ pub(crate) fn check(script: &str, expected: Expect) {
     stage.check_replay();
 }
 
-struct Stage {
-    hub: Hub,
-    now: u64,
+/// A hub, its journal, its timers and what it said.
+pub(crate) struct Stage {
+    pub(crate) hub: Hub,
+    pub(crate) now: u64,
     journal: Vec<Vec<u8>>,
     timers: BTreeSet<(Time, Timer)>,
     said: String,
 }
 
 impl Stage {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut stage = Self {
             hub: Hub::new(config()),
             now: 1_000_000,
@@ -56,7 +57,7 @@ impl Stage {
         stage
     }
 
-    fn play(&mut self, line: &str) {
+    pub(crate) fn play(&mut self, line: &str) {
         let words: Vec<&str> = line.split_whitespace().collect();
         let job = || job(words[2]);
         match words[0] {
@@ -135,7 +136,7 @@ impl Stage {
     }
 
     /// `1 3/2` hires three and accepts a lead of two; highest charge and time may follow.
-    fn order(&self, words: &[&str]) -> Order {
+    pub(crate) fn order(&self, words: &[&str]) -> Order {
         let (number, (attempts, quorum)) = (words[0], words[1].split_once('/').unwrap());
         let max_charge = words
             .get(2)
@@ -195,7 +196,15 @@ impl Stage {
         self.now = until;
     }
 
-    fn give(&mut self, input: Input) {
+    /// Gives the hub an input and notes what it puts out.
+    pub(crate) fn give(&mut self, input: Input) {
+        for output in self.handle(input) {
+            writeln!(self.said, "{}", shown(&output)).unwrap();
+        }
+    }
+
+    /// Gives the hub an input and keeps its timers.
+    pub(crate) fn handle(&mut self, input: Input) -> Vec<Output> {
         let entry = Entry {
             at: Time(self.now),
             input,
@@ -203,13 +212,13 @@ impl Stage {
         self.journal.push(entry.to_bytes());
         let mut outbox = Vec::new();
         self.hub.handle(entry.at, entry.input, &mut outbox);
-        for output in outbox {
+        outbox.retain(|output| {
             if let Output::SetTimer { at, timer } = output {
-                self.timers.insert((at, timer));
-            } else {
-                writeln!(self.said, "{}", shown(&output)).unwrap();
+                self.timers.insert((*at, *timer));
             }
-        }
+            !matches!(output, Output::SetTimer { .. })
+        });
+        outbox
     }
 
     #[track_caller]
@@ -237,7 +246,7 @@ fn miner(name: &str) -> MinerId {
     MinerId::from([name.as_bytes()[0]; 20])
 }
 
-fn job(number: &str) -> JobId {
+pub(crate) fn job(number: &str) -> JobId {
     JobId::from([number.parse().unwrap(); 32])
 }
 
