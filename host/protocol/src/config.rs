@@ -75,10 +75,10 @@ impl HubConfig {
             accept_ms: 5_000,
             lease_ms: 60_000,
             return_ms: 2_000,
-            stragglers_ms_min: 2_000,
+            stragglers_ms_min: 5_000,
             stragglers_factor: 3,
             reveal_ms: 5_000,
-            patience_ms: 5_000,
+            patience_ms: 10_000,
             retry_after_ms: 2_000,
             retention_ms: 10 * 60 * 1_000,
         }

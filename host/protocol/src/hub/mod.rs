@@ -149,7 +149,7 @@ impl Hub {
                 self.advance(job, outbox);
             } else if let Some(conviction) = self.convicted.pop() {
                 self.dismiss(conviction, outbox);
-            } else if self.pool.take_grown() {
+            } else if self.pool.take_changed() {
                 self.look_at_waiting_jobs();
             } else {
                 return;
@@ -157,12 +157,9 @@ impl Hub {
         }
     }
 
-    /// A miner is free: half of the looks go to the oldest jobs, half go round, so that old jobs
+    /// A miner is free, or will never be: half of the looks go to the oldest jobs, half go round, so that old jobs
     /// which only a busy owner could serve do not block all others.
     fn look_at_waiting_jobs(&mut self) {
-        if !self.pool.has_free() {
-            return;
-        }
         let half = HIRE_SCAN_MAX / 2;
         let oldest = self.wanting.iter().take(half).copied();
         let after = (

@@ -45,8 +45,8 @@ pub(crate) struct Pool {
     dismissed_owners: BTreeSet<Address>,
     /// Runs that present miners could begin now.
     free: u64,
-    /// Somebody became free since `take_grown`.
-    has_grown: bool,
+    /// Somebody became free or left since `take_changed`.
+    has_changed: bool,
 }
 
 /// Whether somebody can be hired for a job.
@@ -138,7 +138,7 @@ impl Pool {
         known.capacity = capacity.min(CAPACITY_MAX);
         known.is_present = true;
         self.free += known.free();
-        self.has_grown = true;
+        self.has_changed = true;
         self.present.insert(miner);
         *self.owners.entry(owner).or_default() += 1;
         Ok(())
@@ -150,6 +150,7 @@ impl Pool {
         };
         known.is_present = false;
         self.free -= known.free();
+        self.has_changed = true;
         self.present.remove(miner);
         let owner = known.owner;
         let count = self
@@ -201,12 +202,8 @@ impl Pool {
         self.owners.len()
     }
 
-    pub(crate) fn take_grown(&mut self) -> bool {
-        std::mem::take(&mut self.has_grown)
-    }
-
-    pub(crate) fn has_free(&self) -> bool {
-        self.free > 0
+    pub(crate) fn take_changed(&mut self) -> bool {
+        std::mem::take(&mut self.has_changed)
     }
 
     /// Draws the next miner for a job.
@@ -262,7 +259,7 @@ impl Pool {
         let gained = known.free() - before;
         if known.is_present {
             self.free += gained;
-            self.has_grown |= gained > 0;
+            self.has_changed |= gained > 0;
         }
     }
 

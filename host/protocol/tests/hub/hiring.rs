@@ -271,3 +271,36 @@ fn a_miner_that_stays_away_lapses_early() {
         "#]],
     );
 }
+
+#[test]
+fn a_busy_miner_that_leaves_is_not_waited_for() {
+    check(
+        "join a*2 b c
+         order 1 3/3
+         order 2 2/2
+         say two wants b or c
+         seal a 1 X
+         seal a 2 X
+         leave b c
+         wait 1999
+         say the first job gives them up
+         wait 1
+         say and then both wait for somebody new
+         wait 5000",
+        expect![[r#"
+            offer a 1
+            offer b 1
+            offer c 1
+            offer a 2
+            -- two wants b or c
+            -- the first job gives them up
+            close b 1 Lapsed
+            close c 1 Lapsed
+            -- and then both wait for somebody new
+            close a 2 Cancelled
+            answer 2 no verdict of 1: no further miner could be hired
+            close a 1 Cancelled
+            answer 1 no verdict of 3: no further miner could be hired
+        "#]],
+    );
+}

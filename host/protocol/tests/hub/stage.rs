@@ -239,6 +239,8 @@ impl Stage {
 fn config() -> HubConfig {
     let mut config = HubConfig::new(HubId::default(), Domain::default());
     config.fee_ppm = 100_000;
+    config.stragglers_ms_min = 2_000;
+    config.patience_ms = 5_000;
     config
 }
 
