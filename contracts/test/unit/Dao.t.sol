@@ -149,6 +149,15 @@ contract DaoTest is System {
         vault.release(lotId);
     }
 
+    function test_Punished_MayLeaveButNotGoOn() public {
+        takeLot();
+        vm.startPrank(HUB_OWNER);
+        hubs.requestExit(address(hub));
+        vm.expectRevert(abi.encodeWithSelector(IHubRegistry.HubRegistryTainted.selector, address(hub)));
+        hubs.cancelExit(address(hub));
+        vm.stopPrank();
+    }
+
     function test_Restore_GivesTheStakeBack() public {
         uint256 lotId = takeLot();
         vm.expectRevert(

@@ -3,6 +3,7 @@ pragma solidity ^0.8.28;
 
 import {Phase} from "../../src/hub/IHubRegistry.sol";
 import {BatchHeader, ExecutionReceipt, HubReceipt, JobLeaf, JobSpec, Types} from "../../src/lib/Types.sol";
+import {IMinerRegistry} from "../../src/miner/IMinerRegistry.sol";
 import {IFraudProofs} from "../../src/pay/IFraudProofs.sol";
 import {BatchState, ISettlement} from "../../src/pay/ISettlement.sol";
 import {System} from "../base/System.sol";
@@ -50,6 +51,19 @@ contract FraudProofsTest is System {
         (ExecutionReceipt memory a, ExecutionReceipt memory b, JobSpec memory spec) = twoOutcomes();
         proveMiner(a, b, spec, "");
         assertEq(miners.stakeOf(miner), 0, "stake");
+    }
+
+    function test_MinerEquivocation_ForgetsALeaveInProgress() public {
+        vm.prank(miner);
+        miners.requestLeave();
+        (ExecutionReceipt memory a, ExecutionReceipt memory b, JobSpec memory spec) = twoOutcomes();
+        proveMiner(a, b, spec, "");
+        give(miner, 100e18);
+        join(miner, 100e18);
+        skip(14 days);
+        vm.prank(miner);
+        vm.expectRevert(IMinerRegistry.MinerRegistryNotLeaving.selector);
+        miners.finalizeLeave();
     }
 
     function test_MinerEquivocation_RevertIf_ProvedTwice() public {
@@ -217,6 +231,15 @@ contract FraudProofsTest is System {
         assertEq(frauds.bountyOf(STRANGER), 1_000e18, "bounty");
         assertEq(vault.lots(1).amount, 7_000e18, "vault");
         assertEq(hub.frozen(), 90_000e18, "stake");
+    }
+
+    function test_LeafContradictsReceipt_RefundsNoMoreThanTheBatchDeclared() public {
+        BatchHeader memory header = headerOf(1, leaf, 700e18);
+        header.totalCharged = 10e18;
+        commit(header);
+        uint256 before = snm.balanceOf(BUYER);
+        proveContradiction(header, leaf);
+        assertEq(snm.balanceOf(BUYER) - before, 20e18, "twice what was declared");
     }
 
     function test_LeafContradictsReceipt_CountsForResultFuelAndCharge() public {

@@ -376,16 +376,20 @@ contract SettlementTest is System {
         commit(first);
         BatchHeader memory second = headerOf(2, leaf, EARNED * 2);
         commit(second);
+        BatchHeader memory third = headerOf(3, leaf, EARNED * 3);
+        commit(third);
         voidByTwin(second);
         rehabilitate();
 
-        BatchHeader memory next = headerOf(3, leaf, EARNED * 2);
+        BatchHeader memory next = headerOf(4, leaf, EARNED * 2);
         assertEq(next.prevBatch, Types.hash(first), "the chain goes on where it was cut");
         commit(next);
         skip(24 hours);
         settlement.finalizeBatch(first);
         settlement.finalizeBatch(next);
         assertState(second, BatchState.Voided, "what was void stays void");
+        assertState(third, BatchState.Voided, "and so does what nobody has released yet");
+        settlement.claim(address(hub), miner, EARNED * 2, none());
     }
 
     function voidByTwin(BatchHeader memory header) private {
