@@ -199,10 +199,29 @@ impl Actor {
         if let MinerInput::RevealRequested { job, seals, .. } = &input {
             self.spoil_reveal(*job, seals, overheard, &mut acts);
         }
+        let hasty = match input {
+            MinerInput::RunFinished {
+                job,
+                outcome,
+                salt,
+                executed_at,
+            } if self.kind == Kind::Hasty => Some((
+                job,
+                Up::Reveal {
+                    outcome,
+                    salt,
+                    executed_at,
+                },
+            )),
+            _ => None,
+        };
         let mut outputs = Vec::new();
         self.machine.handle(now, input, &mut outputs);
         for output in outputs {
             self.act(output, overheard, dice, &mut acts);
+        }
+        if let Some((job, up)) = hasty {
+            self.say(job, up, &mut acts);
         }
         acts
     }

@@ -214,23 +214,16 @@ impl Tally {
             let state = hub.job(job).map_or(JobState::Refunded, |view| view.state);
             return Err(Violation::NeverEnds { job: *job, state });
         }
-        let Some((epoch, last)) = self.batches.iter().next_back() else {
-            return Ok(());
-        };
-        let wrong = |what| {
-            Err(Violation::Batch {
-                epoch: *epoch,
-                what,
-            })
-        };
-        let agreed = self
-            .answers
-            .values()
-            .filter(|a| matches!(a, Answer::Agreed { .. }))
-            .count();
+        let agreed = |answer: &&Answer| matches!(answer, Answer::Agreed { .. });
+        let agreed = self.answers.values().filter(agreed).count();
+        let epoch = self.batches.keys().next_back().copied().unwrap_or(0);
+        let wrong = |what| Err(Violation::Batch { epoch, what });
         if agreed != self.settled_in.len() {
             return wrong("an agreed job was never settled");
         }
+        let Some(last) = self.batches.get(&epoch) else {
+            return Ok(());
+        };
         let earned: Vec<_> = self.earned.iter().filter(|(_, sum)| sum.0 > 0).collect();
         if !last.pay.iter().map(|(miner, sum)| (miner, sum)).eq(earned) {
             return wrong("the last batch does not pay what was earned");

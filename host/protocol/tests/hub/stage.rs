@@ -77,6 +77,7 @@ impl Stage {
             "order" => self.give(Input::Ordered(self.order(&words[1..]))),
             "vote" => self.vote(&words[1..]),
             "account" => self.account(),
+            "record" => self.record(words[1]),
             "accept" => self.give(Input::Accepted {
                 miner: miner(words[1]),
                 job: job(),
@@ -168,6 +169,16 @@ impl Stage {
         for word in words {
             self.give(revealed(&word[..1], job("1"), &word[1..]));
         }
+    }
+
+    fn record(&mut self, name: &str) {
+        let view = self.hub.miner(&miner(name)).unwrap();
+        let (record, running, earned) = (view.record, view.running, view.cumulative.0);
+        writeln!(
+            self.said,
+            "-- {name} has record {record}, runs {running}, earned {earned}"
+        )
+        .unwrap();
     }
 
     fn account(&mut self) {

@@ -398,3 +398,43 @@ fn only_repeated_silence_after_a_seal_puts_out() {
         "#]],
     );
 }
+
+#[test]
+fn a_record_grows_by_agreement_and_is_lost_at_once() {
+    check(
+        "join a b
+         order 1 2/2
+         record a
+         vote aE bE
+         record a
+         order 2 1/1
+         order 3 1/1
+         seal a 2 X
+         seal b 2 X
+         seal a 3 X
+         seal b 3 X
+         wait 5000
+         record a
+         record b",
+        expect![[r#"
+            offer a 1
+            offer b 1
+            -- a has record 0, runs 1, earned 0
+            request 1 round 0 sealed ab to ab
+            close a 1 Agreed credit 90 in epoch 1
+            close b 1 Agreed credit 90 in epoch 1
+            answer 1 agreed by ab against '' of 2, 200 atoms
+            -- a has record 1, runs 0, earned 90
+            offer a 2
+            offer b 3
+            request 2 round 0 sealed a to a
+            request 3 round 0 sealed b to b
+            close a 2 Dissented
+            offer b 2
+            close b 3 Dissented
+            offer a 3
+            -- a has record 0, runs 1, earned 90
+            -- b has record 0, runs 1, earned 90
+        "#]],
+    );
+}
