@@ -9,7 +9,7 @@ use std::time::Duration;
 use alloy::consensus::SignableTransaction as _;
 use alloy::eips::eip2718::Encodable2718 as _;
 use alloy::network::TransactionBuilder as _;
-use alloy::primitives::{Address, B256};
+use alloy::primitives::{U256, Address, B256};
 use alloy::providers::Provider as _;
 use alloy::rpc::types::{TransactionReceipt, TransactionRequest};
 use alloy::signers::SignerSync as _;
@@ -110,6 +110,13 @@ impl Sender {
         let code = [code, &told.abi_encode()].concat();
         let receipt = self.send(TransactionRequest::default().with_deploy_code(code)).await?;
         receipt.contract_address.ok_or(ChainError::Nonsense("a new contract has no address"))
+    }
+
+    /// Gives another account whole coins of the chain, for its gas.
+    pub async fn give_gas(&self, to: Address, coins: u64) -> Result<(), ChainError> {
+        let wei = U256::from(coins) * U256::from(10).pow(U256::from(18));
+        self.send(TransactionRequest::default().with_to(to).with_value(wei)).await?;
+        Ok(())
     }
 
     async fn submit(&self, request: &TransactionRequest) -> Result<B256, ChainError> {

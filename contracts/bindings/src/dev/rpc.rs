@@ -155,7 +155,7 @@ fn answer(ledger: &mut Ledger, now: u64, method: &str, params: &Params) -> Resul
         }
         "evm_increaseTime" => {
             let seconds = params.number(0)?.ok_or_else(|| Failure::params("no seconds"))?;
-            Ok(json!(ledger.increase_time(seconds)?))
+            Ok(json!(ledger.increase_time(now, seconds)?))
         }
         "evm_setNextBlockTimestamp" => {
             let timestamp = params.number(0)?.ok_or_else(|| Failure::params("no timestamp"))?;
