@@ -73,7 +73,9 @@ type Turns = Arc<Mutex<BTreeMap<Address, Arc<tokio::sync::Mutex<()>>>>>;
 impl Chain {
     /// The chain behind the JSON-RPC endpoint `url`.
     pub async fn connect(url: &str) -> Result<Self, ChainError> {
-        let url = url.parse().map_err(|_| ChainError::Unreachable(format!("'{url}' is no URL")))?;
+        let url = url
+            .parse()
+            .map_err(|_| ChainError::Unreachable(format!("'{url}' is no URL")))?;
         Self::over(RpcClient::new_http(url)).await
     }
 
@@ -87,7 +89,11 @@ impl Chain {
         let builder = ProviderBuilder::new().disable_recommended_fillers();
         let provider = builder.connect_client(client).erased();
         let id = within(provider.get_chain_id()).await?;
-        Ok(Self { provider, id, turns: Turns::default() })
+        Ok(Self {
+            provider,
+            id,
+            turns: Turns::default(),
+        })
     }
 
     /// alloy's provider, for what has no verb here.
@@ -110,19 +116,23 @@ impl Chain {
     /// The time of the last block, in seconds since 1970.
     pub async fn now(&self) -> Result<u64, ChainError> {
         let block = within(async { self.provider.get_block_by_number(Default::default()).await });
-        let block = block.await?.ok_or(ChainError::Nonsense("it has no last block"))?;
+        let block = block
+            .await?
+            .ok_or(ChainError::Nonsense("it has no last block"))?;
         Ok(block.header.timestamp)
     }
 
     /// Puts the clock of a development chain forward and mines a block there.
     pub async fn time_travel(&self, seconds: u64) -> Result<(), ChainError> {
-        self.steer("evm_increaseTime", vec![U64::from(seconds)]).await?;
+        self.steer("evm_increaseTime", vec![U64::from(seconds)])
+            .await?;
         self.steer("evm_mine", vec![]).await
     }
 
     /// Sets the time of a development chain's next block.
     pub async fn set_next_block_time(&self, timestamp: u64) -> Result<(), ChainError> {
-        self.steer("evm_setNextBlockTimestamp", vec![U64::from(timestamp)]).await
+        self.steer("evm_setNextBlockTimestamp", vec![U64::from(timestamp)])
+            .await
     }
 
     /// Mines an empty block on a development chain.
@@ -131,8 +141,14 @@ impl Chain {
     }
 
     /// Asks a contract, without a transaction.
-    pub async fn ask<C: SolCall>(&self, contract: Address, call: C) -> Result<C::Return, ChainError> {
-        let request = TransactionRequest::default().with_to(contract).with_input(call.abi_encode());
+    pub async fn ask<C: SolCall>(
+        &self,
+        contract: Address,
+        call: C,
+    ) -> Result<C::Return, ChainError> {
+        let request = TransactionRequest::default()
+            .with_to(contract)
+            .with_input(call.abi_encode());
         let answer = within(async { self.provider.call(request).await }).await?;
         C::abi_decode_returns(&answer)
             .map_err(|_| ChainError::Nonsense("there is no such contract at this address"))
@@ -158,11 +174,14 @@ where
     ChainError: From<E>,
 {
     let answer = tokio::time::timeout(REQUEST_TIME_MAX, question.into_future()).await;
-    let silence = |_| ChainError::Unreachable(format!("silent for {} s", REQUEST_TIME_MAX.as_secs()));
+    let silence =
+        |_| ChainError::Unreachable(format!("silent for {} s", REQUEST_TIME_MAX.as_secs()));
     Ok(answer.map_err(silence)??)
 }
 
 /// An amount that the token can have.
 pub(crate) fn snm(amount: U256) -> Result<Snm, ChainError> {
-    u128::try_from(amount).map(Snm).map_err(|_| ChainError::Nonsense("more SNM than there can be"))
+    u128::try_from(amount)
+        .map(Snm)
+        .map_err(|_| ChainError::Nonsense("more SNM than there can be"))
 }

@@ -11,8 +11,8 @@ use crate::contracts::governor::DaoGovernor::{
 };
 use crate::contracts::hubs::HubRegistry::{
     HubExpropriated, HubRegistryAmountExceedsFreeze, HubRegistryRateLimited,
-    HubRegistrySuspicionTooYoung, HubRegistryWrongPhase, blacklistCall, expropriateCall,
-    expropriableCall, rehabilitateCall,
+    HubRegistrySuspicionTooYoung, HubRegistryWrongPhase, blacklistCall, expropriableCall,
+    expropriateCall, rehabilitateCall,
 };
 use crate::contracts::snm::SNM::delegateCall;
 use crate::contracts::timelock::TimelockController::TimelockUnexpectedOperationState;
@@ -137,11 +137,21 @@ pub enum DaoError {
 
 impl From<ChainError> for DaoError {
     fn from(error: ChainError) -> Self {
-        let ChainError::Refused(refusal) = &error else { return Self::Chain(error) };
-        if let Some(GovernorInsufficientProposerVotes { proposer, votes, threshold }) = refusal.is()
+        let ChainError::Refused(refusal) = &error else {
+            return Self::Chain(error);
+        };
+        if let Some(GovernorInsufficientProposerVotes {
+            proposer,
+            votes,
+            threshold,
+        }) = refusal.is()
             && let (Ok(votes), Ok(needed)) = (chain::snm(votes), chain::snm(threshold))
         {
-            return Self::TooFewVotes { proposer, votes, needed };
+            return Self::TooFewVotes {
+                proposer,
+                votes,
+                needed,
+            };
         }
         if let Some(GovernorUnexpectedProposalState { current, .. }) = refusal.is()
             && let Ok(state) = ProposalState::new(current)
@@ -155,7 +165,9 @@ impl From<ChainError> for DaoError {
             return Self::StillWaiting;
         }
         if let Some(HubRegistrySuspicionTooYoung { ripeAt }) = refusal.is() {
-            return Self::SuspicionTooYoung { ripe_at: u64::try_from(ripeAt).unwrap_or(u64::MAX) };
+            return Self::SuspicionTooYoung {
+                ripe_at: u64::try_from(ripeAt).unwrap_or(u64::MAX),
+            };
         }
         if let Some(HubRegistryWrongPhase { have, .. }) = refusal.is()
             && let Ok(phase) = Phase::new(have)
@@ -198,13 +210,25 @@ pub async fn delegate(
     sender: &Sender,
     delegate: Address,
 ) -> Result<(), ChainError> {
-    sender.call(contracts.at().snm, delegateCall { delegatee: delegate }).await?;
+    sender
+        .call(
+            contracts.at().snm,
+            delegateCall {
+                delegatee: delegate,
+            },
+        )
+        .await?;
     Ok(())
 }
 
 /// How much the DAO may expropriate now, from all hubs together.
 pub async fn expropriable(contracts: &Contracts) -> Result<Snm, ChainError> {
-    chain::snm(contracts.chain().ask(contracts.at().hubs, expropriableCall {}).await?)
+    chain::snm(
+        contracts
+            .chain()
+            .ask(contracts.at().hubs, expropriableCall {})
+            .await?,
+    )
 }
 
 /// Proposes to take `amount` of a suspected hub's stake.
@@ -215,7 +239,11 @@ pub async fn propose_expropriation(
     amount: Snm,
     reason: &str,
 ) -> Result<Proposal, DaoError> {
-    let call = expropriateCall { hub: hub.0, amount: amount.0 }.abi_encode();
+    let call = expropriateCall {
+        hub: hub.0,
+        amount: amount.0,
+    }
+    .abi_encode();
     propose(contracts, proposer, call.into(), reason).await
 }
 
@@ -227,7 +255,11 @@ pub async fn propose_blacklisting(
     evidence: B256,
     reason: &str,
 ) -> Result<Proposal, DaoError> {
-    let call = blacklistCall { hub: hub.0, evidence }.abi_encode();
+    let call = blacklistCall {
+        hub: hub.0,
+        evidence,
+    }
+    .abi_encode();
     propose(contracts, proposer, call.into(), reason).await
 }
 
@@ -259,9 +291,13 @@ async fn propose(
         description: description.clone(),
     };
     let receipt = proposer.call(contracts.at().governor, proposed).await?;
-    let mut events =
-        receipt.logs().iter().filter_map(|log| ProposalCreated::decode_log(&log.inner).ok());
-    let event = events.next().ok_or(ChainError::Nonsense("a proposal left no event"))?;
+    let mut events = receipt
+        .logs()
+        .iter()
+        .filter_map(|log| ProposalCreated::decode_log(&log.inner).ok());
+    let event = events
+        .next()
+        .ok_or(ChainError::Nonsense("a proposal left no event"))?;
     let time = |time: U256| u64::try_from(time).unwrap_or(u64::MAX);
     tracing::info!(target: "haar::dao::proposed", id = %event.proposalId, reason);
     Ok(Proposal {
@@ -279,8 +315,15 @@ pub async fn proposal_state(
     contracts: &Contracts,
     proposal: &Proposal,
 ) -> Result<ProposalState, ChainError> {
-    let asked = stateCall { proposalId: proposal.id };
-    ProposalState::new(contracts.chain().ask(contracts.at().governor, asked).await?)
+    let asked = stateCall {
+        proposalId: proposal.id,
+    };
+    ProposalState::new(
+        contracts
+            .chain()
+            .ask(contracts.at().governor, asked)
+            .await?,
+    )
 }
 
 /// Votes with what had been delegated to the sender when the vote began.
@@ -295,7 +338,10 @@ pub async fn vote(
         Vote::For => 1,
         Vote::Abstain => 2,
     };
-    let cast = castVoteCall { proposalId: proposal.id, support };
+    let cast = castVoteCall {
+        proposalId: proposal.id,
+        support,
+    };
     voter.call(contracts.at().governor, cast).await?;
     Ok(())
 }
@@ -307,7 +353,12 @@ pub async fn queue(
     proposal: &Proposal,
 ) -> Result<(), DaoError> {
     let (targets, values, calldatas, hash) = proposal.parts();
-    let queued = queueCall { targets, values, calldatas, descriptionHash: hash };
+    let queued = queueCall {
+        targets,
+        values,
+        calldatas,
+        descriptionHash: hash,
+    };
     sender.call(contracts.at().governor, queued).await?;
     Ok(())
 }
@@ -320,17 +371,31 @@ pub async fn execute(
     proposal: &Proposal,
 ) -> Result<Option<u64>, DaoError> {
     let (targets, values, calldatas, hash) = proposal.parts();
-    let executed = executeCall { targets, values, calldatas, descriptionHash: hash };
+    let executed = executeCall {
+        targets,
+        values,
+        calldatas,
+        descriptionHash: hash,
+    };
     let receipt = sender.call(contracts.at().governor, executed).await?;
     tracing::info!(target: "haar::dao::executed", id = %proposal.id);
-    let mut taken =
-        receipt.logs().iter().filter_map(|log| HubExpropriated::decode_log(&log.inner).ok());
-    Ok(taken.next().and_then(|event| u64::try_from(event.lotId).ok()))
+    let mut taken = receipt
+        .logs()
+        .iter()
+        .filter_map(|log| HubExpropriated::decode_log(&log.inner).ok());
+    Ok(taken
+        .next()
+        .and_then(|event| u64::try_from(event.lotId).ok()))
 }
 
 impl Proposal {
     fn parts(&self) -> (Vec<Address>, Vec<U256>, Vec<Bytes>, B256) {
         let hash = keccak256(&self.description);
-        (vec![self.target], vec![U256::ZERO], vec![self.call.clone()], hash)
+        (
+            vec![self.target],
+            vec![U256::ZERO],
+            vec![self.call.clone()],
+            hash,
+        )
     }
 }

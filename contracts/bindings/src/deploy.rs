@@ -146,13 +146,23 @@ impl Deployment {
     /// The domain in which the records for these contracts are signed.
     #[must_use]
     pub fn domain(&self) -> Domain {
-        Domain { chain_id: self.chain_id, settlement: self.settlement }
+        Domain {
+            chain_id: self.chain_id,
+            settlement: self.settlement,
+        }
     }
 
     fn all(&self) -> [Address; 9] {
         [
-            self.snm, self.timelock, self.governor, self.hubs, self.miners, self.vault,
-            self.settlement, self.frauds, self.wallet,
+            self.snm,
+            self.timelock,
+            self.governor,
+            self.hubs,
+            self.miners,
+            self.vault,
+            self.settlement,
+            self.frauds,
+            self.wallet,
         ]
     }
 }
@@ -191,7 +201,10 @@ impl Contracts {
     /// The contracts of a deployment, once it is certain that they are there.
     pub async fn open(chain: &Chain, at: Deployment) -> Result<Self, OpenError> {
         if chain.id() != at.chain_id {
-            return Err(OpenError::OtherChain { expected: at.chain_id, found: chain.id() });
+            return Err(OpenError::OtherChain {
+                expected: at.chain_id,
+                found: chain.id(),
+            });
         }
         for address in at.all() {
             let code = async { chain.provider().get_code_at(address).await };
@@ -199,7 +212,10 @@ impl Contracts {
                 return Err(OpenError::NoContract { address });
             }
         }
-        Ok(Self { chain: chain.clone(), at })
+        Ok(Self {
+            chain: chain.clone(),
+            at,
+        })
     }
 
     /// The chain that they are on.
@@ -227,10 +243,16 @@ impl Contracts {
 pub async fn deploy_all(sender: &Sender, genesis: &Genesis) -> Result<Contracts, ChainError> {
     let block = sender.chain().height().await? + 1;
     let (holder, supply) = (genesis.holder, U256::from(genesis.supply.0));
-    let token = sender.create(&SNM::BYTECODE, SNM::constructorCall { holder, supply }).await?;
+    let token = sender
+        .create(&SNM::BYTECODE, SNM::constructorCall { holder, supply })
+        .await?;
     let (timelock, governor) = create_dao(sender, token).await?;
 
-    let told = HubRegistry::constructorCall { token, dao_: timelock, rules: genesis.params() };
+    let told = HubRegistry::constructorCall {
+        token,
+        dao_: timelock,
+        rules: genesis.params(),
+    };
     let hubs = sender.create(&HubRegistry::BYTECODE, told).await?;
     let told = MinerRegistry::constructorCall {
         token,
@@ -240,9 +262,19 @@ pub async fn deploy_all(sender: &Sender, genesis: &Genesis) -> Result<Contracts,
     };
     let miners = sender.create(&MinerRegistry::BYTECODE, told).await?;
     let (dao_, treasury_) = (timelock, timelock);
-    let told = ExpropriationVault::constructorCall { token, dao_, treasury_, hubs, miners };
+    let told = ExpropriationVault::constructorCall {
+        token,
+        dao_,
+        treasury_,
+        hubs,
+        miners,
+    };
     let vault = sender.create(&ExpropriationVault::BYTECODE, told).await?;
-    let told = Settlement::constructorCall { hubs, miners, treasury_ };
+    let told = Settlement::constructorCall {
+        hubs,
+        miners,
+        treasury_,
+    };
     let settlement = sender.create(&Settlement::BYTECODE, told).await?;
     let told = FraudProofs::constructorCall {
         token,
@@ -253,16 +285,33 @@ pub async fn deploy_all(sender: &Sender, genesis: &Genesis) -> Result<Contracts,
         slashableAbis: genesis.slashable_abis.clone(),
     };
     let frauds = sender.create(&FraudProofs::BYTECODE, told).await?;
-    let told = HubWallet::constructorCall { token, registry: hubs, settlement };
+    let told = HubWallet::constructorCall {
+        token,
+        registry: hubs,
+        settlement,
+    };
     let wallet = sender.create(&HubWallet::BYTECODE, told).await?;
 
     let chain_id = sender.chain().id();
     let at = Deployment {
-        chain_id, block, snm: token, timelock, governor, hubs, miners, vault, settlement, frauds, wallet,
+        chain_id,
+        block,
+        snm: token,
+        timelock,
+        governor,
+        hubs,
+        miners,
+        vault,
+        settlement,
+        frauds,
+        wallet,
     };
     connect(sender, &at).await?;
     tracing::info!(target: "haar::chain::deployed", chain_id, block, snm = %token, %settlement);
-    Ok(Contracts { chain: sender.chain().clone(), at })
+    Ok(Contracts {
+        chain: sender.chain().clone(),
+        at,
+    })
 }
 
 /// Creates the timelock, to which everything will belong, and the votes that it will obey.
@@ -275,7 +324,10 @@ async fn create_dao(sender: &Sender, token: Address) -> Result<(Address, Address
         admin: sender.address(),
     };
     let timelock = sender.create(&TimelockController::BYTECODE, told).await?;
-    let told = DaoGovernor::constructorCall { token_: token, timelock_: timelock };
+    let told = DaoGovernor::constructorCall {
+        token_: token,
+        timelock_: timelock,
+    };
     Ok((timelock, sender.create(&DaoGovernor::BYTECODE, told).await?))
 }
 
@@ -288,12 +340,18 @@ async fn connect(sender: &Sender, at: &Deployment) -> Result<(), ChainError> {
         vault_: at.vault,
     };
     sender.call(at.hubs, wired).await?;
-    let wired = MinerRegistry::wireCall { fraudProofs_: at.frauds, vault_: at.vault };
+    let wired = MinerRegistry::wireCall {
+        fraudProofs_: at.frauds,
+        vault_: at.vault,
+    };
     sender.call(at.miners, wired).await?;
 
     for role in ["PROPOSER_ROLE", "CANCELLER_ROLE"] {
         let role = keccak256(role);
-        let granted = TimelockController::grantRoleCall { role, account: at.governor };
+        let granted = TimelockController::grantRoleCall {
+            role,
+            account: at.governor,
+        };
         sender.call(at.timelock, granted).await?;
     }
     let renounced = TimelockController::renounceRoleCall {
@@ -339,8 +397,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("deployment.json");
         std::fs::write(&path, "{}").unwrap();
-        assert!(matches!(Deployment::load(&path), Err(DeploymentError::Malformed(_))));
+        assert!(matches!(
+            Deployment::load(&path),
+            Err(DeploymentError::Malformed(_))
+        ));
         std::fs::write(&path, vec![b' '; 100_000]).unwrap();
-        assert!(matches!(Deployment::load(&path), Err(DeploymentError::TooLarge)));
+        assert!(matches!(
+            Deployment::load(&path),
+            Err(DeploymentError::TooLarge)
+        ));
     }
 }

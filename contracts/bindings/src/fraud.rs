@@ -48,7 +48,9 @@ pub enum FraudError {
 
 impl From<ChainError> for FraudError {
     fn from(error: ChainError) -> Self {
-        let ChainError::Refused(refusal) = &error else { return Self::Chain(error) };
+        let ChainError::Refused(refusal) = &error else {
+            return Self::Chain(error);
+        };
         if refusal.is::<FraudProofsAlreadyPunished>().is_some() {
             return Self::AlreadyPunished;
         }
@@ -56,14 +58,21 @@ impl From<ChainError> for FraudError {
             return Self::NoContradiction;
         }
         if let Some(FraudProofsUnknownSigner { claimedBy, got }) = refusal.is() {
-            return Self::UnknownSigner { accused: claimedBy, found: got };
+            return Self::UnknownSigner {
+                accused: claimedBy,
+                found: got,
+            };
         }
         if refusal.is::<SettlementInvalidProof>().is_some() {
             return Self::WrongProof;
         }
         let soft = refusal.is::<FraudProofsAbiNotSlashable>().is_some()
             || refusal.is::<FraudProofsNotDeterministic>().is_some();
-        if soft { Self::NotSlashable } else { Self::Chain(error) }
+        if soft {
+            Self::NotSlashable
+        } else {
+            Self::Chain(error)
+        }
     }
 }
 
@@ -169,7 +178,9 @@ pub async fn bounty(contracts: &Contracts, reporter: Address) -> Result<Snm, Cha
 
 /// Pays the sender the bounties that it has earned.
 pub async fn withdraw_bounty(contracts: &Contracts, reporter: &Sender) -> Result<(), ChainError> {
-    reporter.call(contracts.at().frauds, withdrawBountyCall {}).await?;
+    reporter
+        .call(contracts.at().frauds, withdrawBountyCall {})
+        .await?;
     Ok(())
 }
 
@@ -179,9 +190,13 @@ async fn submit<C: SolCall>(
     proof: C,
 ) -> Result<Punishment, FraudError> {
     let receipt = reporter.call(contracts.at().frauds, proof).await?;
-    let mut events =
-        receipt.logs().iter().filter_map(|log| FraudProved::decode_log(&log.inner).ok());
-    let event = events.next().ok_or(ChainError::Nonsense("a proof left no event"))?;
+    let mut events = receipt
+        .logs()
+        .iter()
+        .filter_map(|log| FraudProved::decode_log(&log.inner).ok());
+    let event = events
+        .next()
+        .ok_or(ChainError::Nonsense("a proof left no event"))?;
     let punishment = Punishment {
         culprit: event.culprit,
         key: event.key,

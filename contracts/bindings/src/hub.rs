@@ -125,7 +125,9 @@ pub enum RegisterError {
 
 impl From<ChainError> for RegisterError {
     fn from(error: ChainError) -> Self {
-        let ChainError::Refused(refusal) = &error else { return Self::Chain(error) };
+        let ChainError::Refused(refusal) = &error else {
+            return Self::Chain(error);
+        };
         if let Some(HubRegistryFreezeTooSmall { have, min }) = refusal.is()
             && let (Ok(have), Ok(min)) = (crate::chain::snm(have), crate::chain::snm(min))
         {
@@ -157,10 +159,15 @@ pub async fn create_and_register(
     stake: Snm,
 ) -> Result<HubId, RegisterError> {
     let (chain, registry) = (contracts.chain(), contracts.at().hubs);
-    let predicted = predictHubCall { owner: owner.address(), salt };
+    let predicted = predictHubCall {
+        owner: owner.address(),
+        salt,
+    };
     let hub = HubId(chain.ask(registry, predicted).await?);
     if phase(contracts, hub).await? == Phase::None {
-        owner.call(registry, createHubCall { operator, salt }).await?;
+        owner
+            .call(registry, createHubCall { operator, salt })
+            .await?;
         tracing::info!(target: "haar::hub::created", %hub, owner = %owner.address(), %operator);
     }
     match phase(contracts, hub).await? {
@@ -172,10 +179,22 @@ pub async fn create_and_register(
     let owned = snm::balance(contracts, owner.address()).await?;
     if owned < stake {
         let owner = owner.address();
-        return Err(RegisterError::NotFunded { owner, have: owned, need: stake });
+        return Err(RegisterError::NotFunded {
+            owner,
+            have: owned,
+            need: stake,
+        });
     }
     snm::approve(contracts, owner, registry, stake).await?;
-    owner.call(registry, registerCall { hub: hub.0, freeze: stake.0 }).await?;
+    owner
+        .call(
+            registry,
+            registerCall {
+                hub: hub.0,
+                freeze: stake.0,
+            },
+        )
+        .await?;
     tracing::info!(target: "haar::hub::registered", %hub, %stake);
     Ok(hub)
 }
@@ -188,7 +207,15 @@ pub async fn top_up(
     amount: Snm,
 ) -> Result<(), RegisterError> {
     snm::approve(contracts, owner, contracts.at().hubs, amount).await?;
-    owner.call(contracts.at().hubs, topUpFreezeCall { hub: hub.0, amount: amount.0 }).await?;
+    owner
+        .call(
+            contracts.at().hubs,
+            topUpFreezeCall {
+                hub: hub.0,
+                amount: amount.0,
+            },
+        )
+        .await?;
     Ok(())
 }
 

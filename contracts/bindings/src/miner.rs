@@ -68,7 +68,9 @@ pub enum JoinError {
 
 impl From<ChainError> for JoinError {
     fn from(error: ChainError) -> Self {
-        let ChainError::Refused(refusal) = &error else { return Self::Chain(error) };
+        let ChainError::Refused(refusal) = &error else {
+            return Self::Chain(error);
+        };
         if let Some(MinerRegistryStakeTooSmall { have, min }) = refusal.is()
             && let (Ok(have), Ok(min)) = (chain::snm(have), chain::snm(min))
         {
@@ -105,17 +107,29 @@ pub async fn join(
 
     let owned = snm::balance(contracts, sender.address()).await?;
     if owned < stake {
-        return Err(JoinError::NotFunded { owner: miner.0, have: owned, need: stake });
+        return Err(JoinError::NotFunded {
+            owner: miner.0,
+            have: owned,
+            need: stake,
+        });
     }
     snm::approve(contracts, sender, contracts.at().miners, stake).await?;
-    let joined = joinCall { stake: stake.0, signingKey: signing_key, payout, caps: 0 };
+    let joined = joinCall {
+        stake: stake.0,
+        signingKey: signing_key,
+        payout,
+        caps: 0,
+    };
     sender.call(contracts.at().miners, joined).await?;
     tracing::info!(target: "haar::miner::joined", miner = miner.short(), %stake);
     Ok(miner)
 }
 
 /// What the chain knows of the miner; `None` if it has no stake.
-pub async fn state(contracts: &Contracts, miner: MinerId) -> Result<Option<MinerState>, ChainError> {
+pub async fn state(
+    contracts: &Contracts,
+    miner: MinerId,
+) -> Result<Option<MinerState>, ChainError> {
     let asked = minersCall { miner: miner.0 };
     let found = contracts.chain().ask(contracts.at().miners, asked).await?;
     let leaves_at: u64 = found.leaveAt.to();
@@ -128,7 +142,13 @@ pub async fn state(contracts: &Contracts, miner: MinerId) -> Result<Option<Miner
 }
 
 /// The miner that a key belongs or belonged to.
-pub async fn owner_of_key(contracts: &Contracts, key: Address) -> Result<Option<MinerId>, ChainError> {
-    let owner = contracts.chain().ask(contracts.at().miners, keyOwnerCall { key }).await?;
+pub async fn owner_of_key(
+    contracts: &Contracts,
+    key: Address,
+) -> Result<Option<MinerId>, ChainError> {
+    let owner = contracts
+        .chain()
+        .ask(contracts.at().miners, keyOwnerCall { key })
+        .await?;
     Ok((owner != Address::ZERO).then_some(MinerId(owner)))
 }

@@ -93,7 +93,10 @@ pub async fn deposits(
 ) -> Result<(Vec<Deposit>, u64), ChainError> {
     let height = contracts.chain().height().await?;
     let from = from.max(contracts.at().block);
-    let Some(settled) = height.checked_sub(confirmations).filter(|settled| from <= *settled) else {
+    let Some(settled) = height
+        .checked_sub(confirmations)
+        .filter(|settled| from <= *settled)
+    else {
         return Ok((Vec::new(), from));
     };
     let to = settled.min(from + BLOCKS_MAX - 1);
@@ -103,7 +106,10 @@ pub async fn deposits(
         .event_signature(FreezeChanged::SIGNATURE_HASH)
         .topic1(hub.0.into_word());
     let stakes = logs(contracts, stakes.from_block(from).to_block(to)).await?;
-    let stakes: BTreeSet<B256> = stakes.iter().filter_map(|log| log.transaction_hash).collect();
+    let stakes: BTreeSet<B256> = stakes
+        .iter()
+        .filter_map(|log| log.transaction_hash)
+        .collect();
 
     let transfers = Filter::new()
         .address(contracts.at().snm)

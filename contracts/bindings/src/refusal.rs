@@ -28,8 +28,15 @@ static ERRORS: LazyLock<BTreeMap<[u8; 4], Error>> = LazyLock::new(|| {
 });
 
 /// The names of `enum Phase`, in order.
-const PHASES: [&str; 7] =
-    ["None", "Created", "Active", "Suspected", "Punished", "Retiring", "Retired"];
+const PHASES: [&str; 7] = [
+    "None",
+    "Created",
+    "Active",
+    "Suspected",
+    "Punished",
+    "Retiring",
+    "Retired",
+];
 
 /// The names of `enum BatchState`, in order.
 const BATCH_STATES: [&str; 4] = ["None", "Committed", "Finalized", "Voided"];
@@ -77,29 +84,52 @@ impl fmt::Display for Refusal {
         };
         f.write_str(&spoken(&error.name))?;
 
-        let types: Option<Vec<DynSolType>> =
-            error.inputs.iter().map(|input| input.resolve().ok()).collect();
-        let values = types.map(DynSolType::Tuple).and_then(|all| all.abi_decode_params(&self.data[4..]).ok());
-        let Some(DynSolValue::Tuple(values)) = values else { return Ok(()) };
+        let types: Option<Vec<DynSolType>> = error
+            .inputs
+            .iter()
+            .map(|input| input.resolve().ok())
+            .collect();
+        let values = types
+            .map(DynSolType::Tuple)
+            .and_then(|all| all.abi_decode_params(&self.data[4..]).ok());
+        let Some(DynSolValue::Tuple(values)) = values else {
+            return Ok(());
+        };
         for (at, (input, value)) in error.inputs.iter().zip(&values).enumerate() {
             let opening = if at == 0 { " (" } else { ", " };
-            let kind = input.internal_type.as_ref().map(ToString::to_string).unwrap_or_default();
+            let kind = input
+                .internal_type
+                .as_ref()
+                .map(ToString::to_string)
+                .unwrap_or_default();
             write!(f, "{opening}{} {}", lower(&input.name), shown(&kind, value))?;
         }
-        if values.is_empty() { Ok(()) } else { f.write_str(")") }
+        if values.is_empty() {
+            Ok(())
+        } else {
+            f.write_str(")")
+        }
     }
 }
 
 /// The reason in Solidity's own two errors, `Error(string)` and `Panic(uint256)`.
 pub(crate) fn reason(data: &[u8]) -> Option<String> {
     let text = Revert::abi_decode_validate(data).map(|revert| revert.reason);
-    text.or_else(|_| Panic::abi_decode_validate(data).map(|panic| panic.to_string())).ok()
+    text.or_else(|_| Panic::abi_decode_validate(data).map(|panic| panic.to_string()))
+        .ok()
 }
 
 /// The contracts whose names their errors begin with.
 const CONTRACTS: [&str; 9] = [
-    "HubRegistry", "HubWallet", "MinerRegistry", "Settlement", "FraudProofs", "ExpropriationVault",
-    "Governor", "Timelock", "ERC20",
+    "HubRegistry",
+    "HubWallet",
+    "MinerRegistry",
+    "Settlement",
+    "FraudProofs",
+    "ExpropriationVault",
+    "Governor",
+    "Timelock",
+    "ERC20",
 ];
 
 fn spoken(name: &str) -> String {
@@ -128,10 +158,14 @@ fn lower(camel: &str) -> String {
 fn shown(kind: &str, value: &DynSolValue) -> String {
     let name = |names: &[&'static str], index: U256| {
         let index = usize::try_from(index).unwrap_or(usize::MAX);
-        names.get(index).map_or_else(|| "unknown".to_owned(), ToString::to_string)
+        names
+            .get(index)
+            .map_or_else(|| "unknown".to_owned(), ToString::to_string)
     };
     match value {
-        DynSolValue::Uint(index, _) if kind.ends_with(".Phase") || kind == "enum Phase" => name(&PHASES, *index),
+        DynSolValue::Uint(index, _) if kind.ends_with(".Phase") || kind == "enum Phase" => {
+            name(&PHASES, *index)
+        }
         DynSolValue::Uint(index, _) if kind.ends_with("BatchState") => name(&BATCH_STATES, *index),
         DynSolValue::Uint(index, _) if kind.ends_with("LotState") => name(&LOT_STATES, *index),
         DynSolValue::Uint(number, _) => number.to_string(),
@@ -159,9 +193,18 @@ mod tests {
 
     #[test]
     fn errors_of_the_contracts_are_words() {
-        let error = wallet::HubWallet::HubWalletStakeFrozen { free: U256::ZERO, asked: U256::from(5) };
-        check(error.abi_encode(), "HubWallet: stake frozen (free 0, asked 5)");
-        let error = hubs::HubRegistry::HubRegistryNotActive { hub: Address::ZERO, phase: 3 };
+        let error = wallet::HubWallet::HubWalletStakeFrozen {
+            free: U256::ZERO,
+            asked: U256::from(5),
+        };
+        check(
+            error.abi_encode(),
+            "HubWallet: stake frozen (free 0, asked 5)",
+        );
+        let error = hubs::HubRegistry::HubRegistryNotActive {
+            hub: Address::ZERO,
+            phase: 3,
+        };
         check(
             error.abi_encode(),
             "HubRegistry: not active (hub 0x0000000000000000000000000000000000000000, phase Suspected)",
@@ -177,8 +220,13 @@ mod tests {
 
     #[test]
     fn cut_off_data_still_has_a_name() {
-        let error = wallet::HubWallet::HubWalletStakeFrozen { free: U256::ZERO, asked: U256::from(5) };
-        let refusal = Refusal { data: error.abi_encode()[..20].to_vec().into() };
+        let error = wallet::HubWallet::HubWalletStakeFrozen {
+            free: U256::ZERO,
+            asked: U256::from(5),
+        };
+        let refusal = Refusal {
+            data: error.abi_encode()[..20].to_vec().into(),
+        };
         assert_eq!(refusal.name(), Some("HubWalletStakeFrozen"));
         assert_eq!(refusal.to_string(), "HubWallet: stake frozen");
     }

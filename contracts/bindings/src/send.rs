@@ -9,7 +9,7 @@ use std::time::Duration;
 use alloy::consensus::SignableTransaction as _;
 use alloy::eips::eip2718::Encodable2718 as _;
 use alloy::network::TransactionBuilder as _;
-use alloy::primitives::{U256, Address, B256};
+use alloy::primitives::{Address, B256, U256};
 use alloy::providers::Provider as _;
 use alloy::rpc::types::{TransactionReceipt, TransactionRequest};
 use alloy::signers::SignerSync as _;
@@ -49,7 +49,12 @@ impl Sender {
         let signer = PrivateKeySigner::from_bytes(&B256::from(key.to_bytes()));
         let signer = signer.expect("a keypair holds a valid key");
         let turn = chain.turn_of(signer.address());
-        Self { chain: chain.clone(), signer, turn, patience: PATIENCE }
+        Self {
+            chain: chain.clone(),
+            signer,
+            turn,
+            patience: PATIENCE,
+        }
     }
 
     /// Waits this long for a block instead of two minutes.
@@ -73,9 +78,14 @@ impl Sender {
 
     /// Sends one transaction and waits for its receipt. A contract's refusal is found out before
     /// anything is sent, wherever possible.
-    pub async fn send(&self, request: TransactionRequest) -> Result<TransactionReceipt, ChainError> {
+    pub async fn send(
+        &self,
+        request: TransactionRequest,
+    ) -> Result<TransactionReceipt, ChainError> {
         let _turn = self.turn.lock().await;
-        let request = request.with_from(self.address()).with_chain_id(self.chain.id());
+        let request = request
+            .with_from(self.address())
+            .with_chain_id(self.chain.id());
         let hash = self.submit(&request).await?;
         let receipt = self.wait(hash).await?;
         if receipt.status() {
@@ -87,7 +97,10 @@ impl Sender {
         // gives the reason, if it still holds.
         match within(async { self.chain.provider().call(request).await }).await {
             Err(refused @ ChainError::Refused(_)) => Err(refused),
-            _ => Err(Refusal { data: Default::default() }.into()),
+            _ => Err(Refusal {
+                data: Default::default(),
+            }
+            .into()),
         }
     }
 
@@ -108,14 +121,19 @@ impl Sender {
         told: impl SolConstructor,
     ) -> Result<Address, ChainError> {
         let code = [code, &told.abi_encode()].concat();
-        let receipt = self.send(TransactionRequest::default().with_deploy_code(code)).await?;
-        receipt.contract_address.ok_or(ChainError::Nonsense("a new contract has no address"))
+        let receipt = self
+            .send(TransactionRequest::default().with_deploy_code(code))
+            .await?;
+        receipt
+            .contract_address
+            .ok_or(ChainError::Nonsense("a new contract has no address"))
     }
 
     /// Gives another account whole coins of the chain, for its gas.
     pub async fn give_gas(&self, to: Address, coins: u64) -> Result<(), ChainError> {
         let wei = U256::from(coins) * U256::from(10).pow(U256::from(18));
-        self.send(TransactionRequest::default().with_to(to).with_value(wei)).await?;
+        self.send(TransactionRequest::default().with_to(to).with_value(wei))
+            .await?;
         Ok(())
     }
 
@@ -126,7 +144,12 @@ impl Sender {
         let mut tries = 0;
         loop {
             tries += 1;
-            let nonce = async { provider.get_transaction_count(self.address()).pending().await };
+            let nonce = async {
+                provider
+                    .get_transaction_count(self.address())
+                    .pending()
+                    .await
+            };
             let nonce = within(nonce).await?;
             let fees = within(async { provider.estimate_eip1559_fees().await }).await?;
             let filled = request
@@ -140,8 +163,6 @@ impl Sender {
             let sent = within(async { provider.send_raw_transaction(&raw).await }).await;
             match sent {
                 Ok(_) => return Ok(hash),
-                // The node has it: an earlier answer got lost on the way.
-                Err(ChainError::Node(text)) if text.contains("already known") => return Ok(hash),
                 Err(ChainError::Node(text)) if is_nonce_taken(&text) && tries < NONCE_TRIES => {
                     tracing::warn!(target: "haar::chain::nonce-taken", nonce, tries, text);
                 }
@@ -184,7 +205,14 @@ impl Sender {
 
 fn is_nonce_taken(text: &str) -> bool {
     let text = text.to_ascii_lowercase();
-    ["nonce too low", "nonce too high", "replacement transaction underpriced"]
-        .iter()
-        .any(|known| text.contains(known))
+    // "Already known" is somebody else's transaction too: another process has sent exactly the
+    // same with this nonce. To take it for ours would drop one of two equal payments.
+    [
+        "nonce too low",
+        "nonce too high",
+        "replacement transaction underpriced",
+        "already known",
+    ]
+    .iter()
+    .any(|known| text.contains(known))
 }

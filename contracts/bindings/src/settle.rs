@@ -12,9 +12,8 @@ use crate::contracts::hubs::HubRegistry::HubRegistryNotActive;
 use crate::contracts::settlement::Settlement::{
     self, MinerPaid, SettlementAmountNotIncreasing, SettlementBatchNotFinal,
     SettlementHubSuspected, SettlementInvalidProof, SettlementInvalidSignature,
-    SettlementStaleEpoch, SettlementTotalFalls, SettlementWrongPredecessor, chainOfCall,
-    claimCall, claimManyCall, commitBatchCall, digestOfCall, finalizeBatchCall, paidToCall,
-    stateOfCall,
+    SettlementStaleEpoch, SettlementTotalFalls, SettlementWrongPredecessor, chainOfCall, claimCall,
+    claimManyCall, commitBatchCall, digestOfCall, finalizeBatchCall, paidToCall, stateOfCall,
 };
 use crate::contracts::wallet::HubWallet::{
     HubWalletExposureExceedsFreeze, HubWalletPromisesExceedFunds,
@@ -102,7 +101,9 @@ pub enum CommitError {
         last: Snm,
     },
     /// Open value is bounded by the stake.
-    #[error("open batches of {open} exceed what the stake allows, {limit}: add to the stake or wait")]
+    #[error(
+        "open batches of {open} exceed what the stake allows, {limit}: add to the stake or wait"
+    )]
     ExposureExceedsStake {
         /// With this batch.
         open: Snm,
@@ -135,21 +136,32 @@ pub enum CommitError {
 
 impl From<ChainError> for CommitError {
     fn from(error: ChainError) -> Self {
-        let ChainError::Refused(refusal) = &error else { return Self::Chain(error) };
+        let ChainError::Refused(refusal) = &error else {
+            return Self::Chain(error);
+        };
         if let Some(HubRegistryNotActive { phase, .. }) = refusal.is()
             && let Ok(phase) = Phase::new(phase)
         {
             return Self::HubMayNotCommit { phase };
         }
         if let Some(SettlementInvalidSignature { expected, got }) = refusal.is() {
-            return Self::NotTheOperator { operator: expected, found: got };
+            return Self::NotTheOperator {
+                operator: expected,
+                found: got,
+            };
         }
         if let Some(SettlementWrongPredecessor { have, want }) = refusal.is() {
-            return Self::WrongPredecessor { given: have, last: want };
+            return Self::WrongPredecessor {
+                given: have,
+                last: want,
+            };
         }
         if let Some(SettlementStaleEpoch { have, want }) = refusal.is() {
             let [epoch, next] = [have, want].map(|epoch| u64::try_from(epoch).unwrap_or(u64::MAX));
-            return Self::EpochTaken { epoch, last: next.saturating_sub(1) };
+            return Self::EpochTaken {
+                epoch,
+                last: next.saturating_sub(1),
+            };
         }
         if let Some(SettlementTotalFalls { have, want }) = refusal.is()
             && let (Ok(given), Ok(last)) = (chain::snm(have), chain::snm(want))
@@ -205,12 +217,18 @@ pub enum FinalizeError {
 
 impl From<ChainError> for FinalizeError {
     fn from(error: ChainError) -> Self {
-        let ChainError::Refused(refusal) = &error else { return Self::Chain(error) };
+        let ChainError::Refused(refusal) = &error else {
+            return Self::Chain(error);
+        };
         if let Some(SettlementBatchNotFinal { readyAt }) = refusal.is() {
-            return Self::WindowOpen { until: seconds(readyAt) };
+            return Self::WindowOpen {
+                until: seconds(readyAt),
+            };
         }
         if let Some(SettlementHubSuspected { since, .. }) = refusal.is() {
-            return Self::HubSuspected { since: seconds(since) };
+            return Self::HubSuspected {
+                since: seconds(since),
+            };
         }
         if let Some(SettlementWrongPredecessor { have, .. }) = refusal.is() {
             return Self::PredecessorNotFinal { batch: have };
@@ -281,11 +299,18 @@ pub async fn batch_state(
     contracts: &Contracts,
     header: &BatchHeader,
 ) -> Result<BatchState, ChainError> {
-    let asked = stateOfCall { header: mirror(header) };
-    let found = contracts.chain().ask(contracts.at().settlement, asked).await?;
+    let asked = stateOfCall {
+        header: mirror(header),
+    };
+    let found = contracts
+        .chain()
+        .ask(contracts.at().settlement, asked)
+        .await?;
     match found.state {
         0 => Ok(BatchState::None),
-        1 => Ok(BatchState::Committed { final_from: seconds(found.dueAt) }),
+        1 => Ok(BatchState::Committed {
+            final_from: seconds(found.dueAt),
+        }),
         2 => Ok(BatchState::Finalized),
         3 => Ok(BatchState::Voided),
         _ => Err(ChainError::Nonsense("a batch is in no known state")),
@@ -295,9 +320,16 @@ pub async fn batch_state(
 /// What the hub's next batch has to continue.
 pub async fn tip(contracts: &Contracts, hub: HubId) -> Result<Tip, ChainError> {
     let asked = chainOfCall { hub: hub.0 };
-    let found = contracts.chain().ask(contracts.at().settlement, asked).await?;
+    let found = contracts
+        .chain()
+        .ask(contracts.at().settlement, asked)
+        .await?;
     let miner_total = Snm(found.lastCum);
-    Ok(Tip { batch: found.lastBatch, epoch: found.lastEpoch, miner_total })
+    Ok(Tip {
+        batch: found.lastBatch,
+        epoch: found.lastEpoch,
+        miner_total,
+    })
 }
 
 /// Commits a batch, unless it is on the chain already.
@@ -311,7 +343,10 @@ pub async fn commit(
         return Ok(there);
     }
     let signature = signature.0.to_vec().into();
-    let committed = commitBatchCall { header: mirror(header), operatorSig: signature };
+    let committed = commitBatchCall {
+        header: mirror(header),
+        operatorSig: signature,
+    };
     let receipt = match sender.call(contracts.at().settlement, committed).await {
         Ok(receipt) => receipt,
         // Somebody may have relayed it in the meantime; anybody may.
@@ -328,7 +363,12 @@ pub async fn commit(
         hub = %header.hubWallet, epoch = header.epoch, %batch, jobs = header.jobs
     );
     let transaction = Some(receipt.transaction_hash);
-    Ok(Commitment { batch, state, was_there: false, transaction })
+    Ok(Commitment {
+        batch,
+        state,
+        was_there: false,
+        transaction,
+    })
 }
 
 async fn find(
@@ -336,7 +376,12 @@ async fn find(
     header: &BatchHeader,
 ) -> Result<Option<Commitment>, CommitError> {
     let state = batch_state(contracts, header).await?;
-    let there = Commitment { batch: batch_id(header), state, was_there: true, transaction: None };
+    let there = Commitment {
+        batch: batch_id(header),
+        state,
+        was_there: true,
+        transaction: None,
+    };
     match state {
         BatchState::None => Ok(None),
         BatchState::Voided => Err(CommitError::Voided),
@@ -356,10 +401,16 @@ pub async fn finalize(
         BatchState::Finalized => return Ok(()),
         BatchState::Committed { .. } => {}
     }
-    let finalized = finalizeBatchCall { header: mirror(header) };
+    let finalized = finalizeBatchCall {
+        header: mirror(header),
+    };
     if let Err(error) = sender.call(contracts.at().settlement, finalized).await {
         let state = batch_state(contracts, header).await?;
-        return if state == BatchState::Finalized { Ok(()) } else { Err(error.into()) };
+        return if state == BatchState::Finalized {
+            Ok(())
+        } else {
+            Err(error.into())
+        };
     }
     tracing::info!(target: "haar::settlement::final", batch = %batch_id(header));
     Ok(())
@@ -401,35 +452,58 @@ pub async fn claim_many(
         return Ok(Vec::new());
     }
     if claims.len() > CLAIMS_MAX {
-        return Err(ClaimError::TooMany { count: claims.len() });
+        return Err(ClaimError::TooMany {
+            count: claims.len(),
+        });
     }
     let lines = claims.iter().cloned().map(|line| Settlement::Claim {
         miner: line.miner.0,
         cumulative: U256::from(line.cumulative.0),
         proof: line.proof,
     });
-    let claimed = claimManyCall { hub: hub.0, claims: lines.collect() };
+    let claimed = claimManyCall {
+        hub: hub.0,
+        claims: lines.collect(),
+    };
     let receipt = sender.call(contracts.at().settlement, claimed).await?;
     Ok(payments(receipt.logs())?)
 }
 
 /// What a miner has had from a hub in all.
 pub async fn paid(contracts: &Contracts, hub: HubId, miner: MinerId) -> Result<Snm, ChainError> {
-    let asked = paidToCall { hub: hub.0, miner: miner.0 };
-    Ok(Snm(contracts.chain().ask(contracts.at().settlement, asked).await?.total))
+    let asked = paidToCall {
+        hub: hub.0,
+        miner: miner.0,
+    };
+    Ok(Snm(contracts
+        .chain()
+        .ask(contracts.at().settlement, asked)
+        .await?
+        .total))
 }
 
 /// What is signed for the record with this hash, as the contract says it.
 pub async fn digest_of(contracts: &Contracts, struct_hash: B256) -> Result<B256, ChainError> {
-    let asked = digestOfCall { structHash: struct_hash };
-    contracts.chain().ask(contracts.at().settlement, asked).await
+    let asked = digestOfCall {
+        structHash: struct_hash,
+    };
+    contracts
+        .chain()
+        .ask(contracts.at().settlement, asked)
+        .await
 }
 
 fn payments(logs: &[alloy::rpc::types::Log]) -> Result<Vec<Payment>, ChainError> {
-    let events = logs.iter().filter_map(|log| MinerPaid::decode_log(&log.inner).ok());
+    let events = logs
+        .iter()
+        .filter_map(|log| MinerPaid::decode_log(&log.inner).ok());
     let payments = events.map(|event| {
         let (amount, total) = (chain::snm(event.amount)?, chain::snm(event.cumulative)?);
-        Ok(Payment { miner: MinerId(event.miner), amount, total })
+        Ok(Payment {
+            miner: MinerId(event.miner),
+            amount,
+            total,
+        })
     });
     payments.collect()
 }

@@ -32,10 +32,18 @@ pub enum TransferError {
 impl From<ChainError> for TransferError {
     fn from(error: ChainError) -> Self {
         if let ChainError::Refused(refusal) = &error
-            && let Some(ERC20InsufficientBalance { sender, balance, needed }) = refusal.is()
+            && let Some(ERC20InsufficientBalance {
+                sender,
+                balance,
+                needed,
+            }) = refusal.is()
             && let (Ok(have), Ok(need)) = (chain::snm(balance), chain::snm(needed))
         {
-            return Self::NotFunded { owner: sender, have, need };
+            return Self::NotFunded {
+                owner: sender,
+                have,
+                need,
+            };
         }
         Self::Chain(error)
     }
@@ -54,8 +62,14 @@ pub async fn transfer(
     to: Address,
     amount: Snm,
 ) -> Result<B256, TransferError> {
-    let moved = transferCall { to, value: U256::from(amount.0) };
-    Ok(sender.call(contracts.at().snm, moved).await?.transaction_hash)
+    let moved = transferCall {
+        to,
+        value: U256::from(amount.0),
+    };
+    Ok(sender
+        .call(contracts.at().snm, moved)
+        .await?
+        .transaction_hash)
 }
 
 /// Lets `spender` take exactly this much, and never more: there are no unlimited allowances.
@@ -66,9 +80,14 @@ pub async fn approve(
     amount: Snm,
 ) -> Result<(), ChainError> {
     let value = U256::from(amount.0);
-    let asked = allowanceCall { owner: sender.address(), spender };
+    let asked = allowanceCall {
+        owner: sender.address(),
+        spender,
+    };
     if contracts.chain().ask(contracts.at().snm, asked).await? != value {
-        sender.call(contracts.at().snm, approveCall { spender, value }).await?;
+        sender
+            .call(contracts.at().snm, approveCall { spender, value })
+            .await?;
     }
     Ok(())
 }

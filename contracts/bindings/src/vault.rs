@@ -59,9 +59,13 @@ pub enum ReleaseError {
 
 impl From<ChainError> for ReleaseError {
     fn from(error: ChainError) -> Self {
-        let ChainError::Refused(refusal) = &error else { return Self::Chain(error) };
+        let ChainError::Refused(refusal) = &error else {
+            return Self::Chain(error);
+        };
         if let Some(ExpropriationVaultFrozen { releaseAt }) = refusal.is() {
-            return Self::Frozen { release_at: u64::try_from(releaseAt).unwrap_or(u64::MAX) };
+            return Self::Frozen {
+                release_at: u64::try_from(releaseAt).unwrap_or(u64::MAX),
+            };
         }
         if refusal.is::<ExpropriationVaultWrongState>().is_some() {
             return Self::NotThere;
@@ -72,9 +76,12 @@ impl From<ChainError> for ReleaseError {
 
 /// The newest lots, oldest first.
 pub async fn lots(contracts: &Contracts) -> Result<Vec<Lot>, ChainError> {
-    let count = contracts.chain().ask(contracts.at().vault, lotCountCall {}).await?;
-    let count = u64::try_from(count)
-        .map_err(|_| ChainError::Nonsense("there are too many lots"))?;
+    let count = contracts
+        .chain()
+        .ask(contracts.at().vault, lotCountCall {})
+        .await?;
+    let count =
+        u64::try_from(count).map_err(|_| ChainError::Nonsense("there are too many lots"))?;
     let mut lots = Vec::new();
     for id in count.saturating_sub(LOTS_MAX) + 1..=count {
         lots.extend(lot(contracts, id).await?);
@@ -84,7 +91,9 @@ pub async fn lots(contracts: &Contracts) -> Result<Vec<Lot>, ChainError> {
 
 /// One lot; `None` if there is none of this number.
 pub async fn lot(contracts: &Contracts, id: u64) -> Result<Option<Lot>, ChainError> {
-    let asked = lotsCall { lotId: U256::from(id) };
+    let asked = lotsCall {
+        lotId: U256::from(id),
+    };
     let found = contracts.chain().ask(contracts.at().vault, asked).await?;
     let state = match found.state {
         0 => return Ok(None),
@@ -104,6 +113,13 @@ pub async fn lot(contracts: &Contracts, id: u64) -> Result<Option<Lot>, ChainErr
 
 /// Sends a lot to the treasury. Anybody may, once its time has come.
 pub async fn release(contracts: &Contracts, sender: &Sender, id: u64) -> Result<(), ReleaseError> {
-    sender.call(contracts.at().vault, releaseCall { lotId: U256::from(id) }).await?;
+    sender
+        .call(
+            contracts.at().vault,
+            releaseCall {
+                lotId: U256::from(id),
+            },
+        )
+        .await?;
     Ok(())
 }

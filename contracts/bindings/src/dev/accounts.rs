@@ -56,6 +56,9 @@ mod tests {
 
     #[test]
     fn the_funds_are_ten_thousand_coins() {
-        assert_eq!(FUNDS, U256::from(10_000) * U256::from(10).pow(U256::from(18)));
+        assert_eq!(
+            FUNDS,
+            U256::from(10_000) * U256::from(10).pow(U256::from(18))
+        );
     }
 }

@@ -61,15 +61,20 @@ impl Mined {
         timestamp: u64,
         transaction: Option<Executed>,
     ) -> Self {
-        let envelopes: Vec<&TxEnvelope> = transaction.iter().map(|one| one.signed.inner()).collect();
-        let receipts: Vec<ReceiptEnvelope> =
-            transaction.iter().map(|one| one.receipt(one.logs.clone())).collect();
+        let envelopes: Vec<&TxEnvelope> =
+            transaction.iter().map(|one| one.signed.inner()).collect();
+        let receipts: Vec<ReceiptEnvelope> = transaction
+            .iter()
+            .map(|one| one.receipt(one.logs.clone()))
+            .collect();
         let header = Header {
             parent_hash: parent.map_or(B256::ZERO, |parent| parent.hash()),
             ommers_hash: EMPTY_OMMER_ROOT_HASH,
             transactions_root: proofs::calculate_transaction_root(&envelopes),
             receipts_root: proofs::calculate_receipt_root(&receipts),
-            logs_bloom: transaction.as_ref().map_or(Bloom::ZERO, |one| logs_bloom(one.logs.iter())),
+            logs_bloom: transaction
+                .as_ref()
+                .map_or(Bloom::ZERO, |one| logs_bloom(one.logs.iter())),
             number: parent.map_or(0, |parent| parent.number() + 1),
             gas_limit: BLOCK_GAS,
             gas_used: transaction.as_ref().map_or(0, |one| one.gas_used),
@@ -78,7 +83,10 @@ impl Mined {
             base_fee_per_gas: Some(BASE_FEE),
             ..Header::default()
         };
-        Self { header: Sealed::new(header), transaction }
+        Self {
+            header: Sealed::new(header),
+            transaction,
+        }
     }
 
     fn hash(&self) -> B256 {
@@ -135,7 +143,9 @@ impl Mined {
 
     /// This block's part of the answer to `eth_getLogs`, before filtering.
     pub(super) fn to_logs(&self) -> Vec<RpcLog> {
-        let Some(executed) = &self.transaction else { return Vec::new() };
+        let Some(executed) = &self.transaction else {
+            return Vec::new();
+        };
         let shown = executed.logs.iter().zip(0..).map(|(log, index)| RpcLog {
             inner: log.clone(),
             block_hash: Some(self.hash()),

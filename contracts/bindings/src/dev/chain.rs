@@ -75,7 +75,11 @@ impl Ledger {
         let (mut journal, records) = Journal::open(path)?;
         let mut ledger = Self::empty();
         if records.is_empty() {
-            journal.append(&Record { step: Step::Empty, timestamp: now, offset: 0 })?;
+            journal.append(&Record {
+                step: Step::Empty,
+                timestamp: now,
+                offset: 0,
+            })?;
             ledger.extend(now, None);
         }
         for record in records {
@@ -146,7 +150,10 @@ impl Ledger {
         let hash = *signed.tx_hash();
         self.admit(&signed)?;
         let timestamp = self.next_time(now);
-        let trial = self.world.attempt(self.place(timestamp), signed).map_err(reject)?;
+        let trial = self
+            .world
+            .attempt(self.place(timestamp), signed)
+            .map_err(reject)?;
 
         let raw = trial.executed.signed.encoded_2718();
         self.record(Step::Transaction(raw), timestamp)?;
@@ -210,13 +217,19 @@ impl Ledger {
             return Err(Rejection::WrongChain);
         }
         if signed.gas_limit() > TRANSACTION_GAS {
-            return Err(Rejection::TooMuchGas { given: signed.gas_limit() });
+            return Err(Rejection::TooMuchGas {
+                given: signed.gas_limit(),
+            });
         }
         Ok(())
     }
 
     fn record(&mut self, step: Step, timestamp: u64) -> Result<(), Rejection> {
-        let record = Record { step, timestamp, offset: self.offset };
+        let record = Record {
+            step,
+            timestamp,
+            offset: self.offset,
+        };
         if let Some(journal) = &mut self.journal {
             journal.append(&record)?;
         }
@@ -224,10 +237,16 @@ impl Ledger {
     }
 
     fn extend(&mut self, timestamp: u64, executed: Option<Executed>) {
-        let mined = Mined::close(self.blocks.last().map(|block| &block.header), timestamp, executed);
-        self.world.remember_block(mined.header.number(), mined.header.hash());
+        let mined = Mined::close(
+            self.blocks.last().map(|block| &block.header),
+            timestamp,
+            executed,
+        );
+        self.world
+            .remember_block(mined.header.number(), mined.header.hash());
         if let Some(executed) = &mined.transaction {
-            self.places.insert(*executed.signed.tx_hash(), self.blocks.len());
+            self.places
+                .insert(*executed.signed.tx_hash(), self.blocks.len());
         }
         self.blocks.push(mined);
         self.next_timestamp = None;
@@ -238,8 +257,15 @@ impl Ledger {
     }
 
     fn place(&self, timestamp: u64) -> Place {
-        let parent = self.blocks.last().map_or(B256::ZERO, |block| block.header.hash());
-        Place { number: self.blocks.len() as u64, timestamp, randomness: randomness(parent) }
+        let parent = self
+            .blocks
+            .last()
+            .map_or(B256::ZERO, |block| block.header.hash());
+        Place {
+            number: self.blocks.len() as u64,
+            timestamp,
+            randomness: randomness(parent),
+        }
     }
 
     fn next_time(&self, now: u64) -> u64 {
@@ -274,12 +300,14 @@ fn recover(envelope: TxEnvelope) -> Result<Recovered<TxEnvelope>, Rejection> {
 
 fn reject(error: InvalidTransaction) -> Rejection {
     match error {
-        InvalidTransaction::NonceTooLow { tx, state } => {
-            Rejection::NonceTooLow { next: state, given: tx }
-        }
-        InvalidTransaction::NonceTooHigh { tx, state } => {
-            Rejection::NonceTooHigh { next: state, given: tx }
-        }
+        InvalidTransaction::NonceTooLow { tx, state } => Rejection::NonceTooLow {
+            next: state,
+            given: tx,
+        },
+        InvalidTransaction::NonceTooHigh { tx, state } => Rejection::NonceTooHigh {
+            next: state,
+            given: tx,
+        },
         InvalidTransaction::LackOfFundForMaxFee { .. } => Rejection::InsufficientFunds,
         error => Rejection::Invalid(error.to_string()),
     }

@@ -60,7 +60,10 @@ impl World {
     pub(super) fn genesis() -> Self {
         let mut world = CacheDB::new(EmptyDB::default());
         for address in accounts::addresses() {
-            let info = AccountInfo { balance: accounts::FUNDS, ..AccountInfo::default() };
+            let info = AccountInfo {
+                balance: accounts::FUNDS,
+                ..AccountInfo::default()
+            };
             world.insert_account_info(address, info);
         }
         Self { accounts: world }
@@ -84,7 +87,10 @@ impl World {
 
     /// Lets contracts see the hash of block `number`.
     pub(super) fn remember_block(&mut self, number: u64, hash: B256) {
-        self.accounts.cache.block_hashes.insert(U256::from(number), hash);
+        self.accounts
+            .cache
+            .block_hashes
+            .insert(U256::from(number), hash);
     }
 
     /// Runs a signed transaction without changing the state.
@@ -131,11 +137,18 @@ impl World {
 
         // What was used is not always enough: refunds come at the end, and a call passes on only
         // 63/64 of what is left.
+        if self.try_with(place, request, used).is_ok() {
+            return Ok(used);
+        }
         let mut too_little = used.saturating_sub(1);
         while enough - too_little > 1 + enough / ESTIMATE_PRECISION {
             let near_the_use = used.saturating_add(used / 32);
             let middle = too_little + (enough - too_little) / 2;
-            let gas = if near_the_use > too_little { middle.min(near_the_use) } else { middle };
+            let gas = if near_the_use > too_little {
+                middle.min(near_the_use)
+            } else {
+                middle
+            };
             match self.try_with(place, request, gas) {
                 Ok(_) => enough = gas,
                 Err(_) => too_little = gas,

@@ -81,8 +81,12 @@ pub(super) struct Journal {
 impl Journal {
     /// Opens or creates the file and returns what it holds.
     pub(super) fn open(path: &Path) -> Result<(Self, Vec<Record>), JournalError> {
-        let mut file =
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path)?;
         file.try_lock().map_err(|error| match error {
             std::fs::TryLockError::WouldBlock => JournalError::InUse,
             std::fs::TryLockError::Error(error) => error.into(),
@@ -113,7 +117,10 @@ impl Journal {
     /// Writes one record and waits until the disk has it.
     pub(super) fn append(&mut self, record: &Record) -> io::Result<()> {
         let start = self.file.stream_position()?;
-        let written = self.file.write_all(&encode(record)).and_then(|()| self.file.sync_data());
+        let written = self
+            .file
+            .write_all(&encode(record))
+            .and_then(|()| self.file.sync_data());
         if written.is_err() {
             // Half a record in the middle of the file would make the rest unreadable.
             self.file.set_len(start)?;
@@ -166,7 +173,9 @@ enum Parsed {
 }
 
 fn parse_one(bytes: &[u8]) -> Parsed {
-    let Some((head, rest)) = bytes.split_at_checked(HEAD_BYTES) else { return Parsed::Torn };
+    let Some((head, rest)) = bytes.split_at_checked(HEAD_BYTES) else {
+        return Parsed::Torn;
+    };
     let (length, checksum) = head.split_at(4);
     let length = u32::from_le_bytes(length.try_into().expect("four bytes")) as usize;
     if !(FIXED_BYTES..=RECORD_BYTES_MAX).contains(&length) {
@@ -174,9 +183,15 @@ fn parse_one(bytes: &[u8]) -> Parsed {
         let blank = bytes.iter().all(|byte| *byte == 0);
         return if blank { Parsed::Torn } else { Parsed::Damaged };
     }
-    let Some((body, behind)) = rest.split_at_checked(length) else { return Parsed::Torn };
+    let Some((body, behind)) = rest.split_at_checked(length) else {
+        return Parsed::Torn;
+    };
     if keccak256(body)[..8] != *checksum {
-        return if behind.is_empty() { Parsed::Torn } else { Parsed::Damaged };
+        return if behind.is_empty() {
+            Parsed::Torn
+        } else {
+            Parsed::Damaged
+        };
     }
 
     let word = |at: usize| u64::from_le_bytes(body[at..at + 8].try_into().expect("eight bytes"));
@@ -187,7 +202,14 @@ fn parse_one(bytes: &[u8]) -> Parsed {
         2 if raw.is_empty() => Step::Clock,
         _ => return Parsed::Damaged,
     };
-    Parsed::Record(Record { step, timestamp: word(1), offset: word(9) }, HEAD_BYTES + length)
+    Parsed::Record(
+        Record {
+            step,
+            timestamp: word(1),
+            offset: word(9),
+        },
+        HEAD_BYTES + length,
+    )
 }
 
 #[cfg(test)]
@@ -196,9 +218,19 @@ mod tests {
     use super::*;
 
     fn records() -> Vec<Record> {
-        let steps = [Step::Empty, Step::Transaction(vec![7; 100]), Step::Clock, Step::Empty];
+        let steps = [
+            Step::Empty,
+            Step::Transaction(vec![7; 100]),
+            Step::Clock,
+            Step::Empty,
+        ];
         let all = steps.into_iter().zip(1..);
-        all.map(|(step, timestamp)| Record { step, timestamp, offset: 3 }).collect()
+        all.map(|(step, timestamp)| Record {
+            step,
+            timestamp,
+            offset: 3,
+        })
+        .collect()
     }
 
     /// Writes the records, lets `harm` change the file, and compares what can still be read.
@@ -208,7 +240,9 @@ mod tests {
         let path = folder.path().join("chain");
         let (mut journal, none) = Journal::open(&path).unwrap();
         assert!(none.is_empty());
-        records().iter().for_each(|record| journal.append(record).unwrap());
+        records()
+            .iter()
+            .for_each(|record| journal.append(record).unwrap());
         drop(journal);
 
         let mut bytes = std::fs::read(&path).unwrap();

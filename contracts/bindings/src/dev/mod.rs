@@ -38,7 +38,11 @@ pub struct DevChain {
 
 impl fmt::Debug for DevChain {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let height = self.ledger.lock().unwrap_or_else(PoisonError::into_inner).height();
+        let height = self
+            .ledger
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .height();
         write!(f, "DevChain(block {height})")
     }
 }
@@ -48,7 +52,10 @@ impl DevChain {
     #[must_use]
     pub fn new(clock: impl Fn() -> u64 + Send + Sync + 'static) -> Self {
         let ledger = Ledger::new(clock());
-        Self { clock: Arc::new(clock), ledger: Arc::new(Mutex::new(ledger)) }
+        Self {
+            clock: Arc::new(clock),
+            ledger: Arc::new(Mutex::new(ledger)),
+        }
     }
 
     /// The chain that is kept in the file at `path`, or a new one that will be.
@@ -59,7 +66,10 @@ impl DevChain {
         clock: impl Fn() -> u64 + Send + Sync + 'static,
     ) -> Result<Self, JournalError> {
         let ledger = Ledger::open(path, clock())?;
-        Ok(Self { clock: Arc::new(clock), ledger: Arc::new(Mutex::new(ledger)) })
+        Ok(Self {
+            clock: Arc::new(clock),
+            ledger: Arc::new(Mutex::new(ledger)),
+        })
     }
 
     /// Answers one JSON-RPC request, or a batch of them, with JSON.
@@ -75,5 +85,7 @@ impl DevChain {
 /// The machine's clock, in seconds since 1970.
 #[must_use]
 pub fn system_clock() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
 }

@@ -49,7 +49,11 @@ struct Failure {
 
 impl Failure {
     fn new(code: i64, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), data: None }
+        Self {
+            code,
+            message: message.into(),
+            data: None,
+        }
     }
 
     fn params(what: impl std::fmt::Display) -> Self {
@@ -71,7 +75,11 @@ impl From<CallFailure> for Failure {
                 let message = reason.map_or("execution reverted".to_owned(), |reason| {
                     format!("execution reverted: {reason}")
                 });
-                Self { code: 3, message, data: Some(data) }
+                Self {
+                    code: 3,
+                    message,
+                    data: Some(data),
+                }
             }
             CallFailure::Halted(reason) => Self::new(-32000, format!("EVM error {reason}")),
             CallFailure::Invalid(reason) => Self::new(-32000, reason),
@@ -82,18 +90,21 @@ impl From<CallFailure> for Failure {
 /// Answers one request or one batch.
 pub(super) fn handle(ledger: &mut Ledger, now: u64, bytes: &[u8]) -> Vec<u8> {
     let parsed = match serde_json::from_slice::<Value>(bytes) {
-        _ if bytes.len() > REQUEST_BYTES_MAX => Err(Failure::new(-32600, "the request is too large")),
-        Err(error) => Err(Failure::new(-32700, format!("parse error: {error}"))),
-        Ok(Value::Array(calls)) if calls.is_empty() || calls.len() > BATCH_CALLS_MAX => {
-            Err(Failure::new(-32600, format!("a batch has 1 to {BATCH_CALLS_MAX} calls")))
+        _ if bytes.len() > REQUEST_BYTES_MAX => {
+            Err(Failure::new(-32600, "the request is too large"))
         }
+        Err(error) => Err(Failure::new(-32700, format!("parse error: {error}"))),
+        Ok(Value::Array(calls)) if calls.is_empty() || calls.len() > BATCH_CALLS_MAX => Err(
+            Failure::new(-32600, format!("a batch has 1 to {BATCH_CALLS_MAX} calls")),
+        ),
         Ok(parsed) => Ok(parsed),
     };
     let answer = match parsed {
         Err(failure) => respond(Value::Null, Err(failure)),
-        Ok(Value::Array(calls)) => {
-            calls.into_iter().map(|call| handle_one(ledger, now, call)).collect()
-        }
+        Ok(Value::Array(calls)) => calls
+            .into_iter()
+            .map(|call| handle_one(ledger, now, call))
+            .collect(),
         Ok(call) => handle_one(ledger, now, call),
     };
     serde_json::to_vec(&answer).expect("a JSON value can always be written")
@@ -101,9 +112,10 @@ pub(super) fn handle(ledger: &mut Ledger, now: u64, bytes: &[u8]) -> Vec<u8> {
 
 fn handle_one(ledger: &mut Ledger, now: u64, call: Value) -> Value {
     match serde_json::from_value::<Request>(call) {
-        Err(error) => {
-            respond(Value::Null, Err(Failure::new(-32600, format!("invalid request: {error}"))))
-        }
+        Err(error) => respond(
+            Value::Null,
+            Err(Failure::new(-32600, format!("invalid request: {error}"))),
+        ),
         Ok(request) => {
             let result = answer(ledger, now, &request.method, &Params(request.params));
             respond(request.id, result)
@@ -123,13 +135,16 @@ struct Params(Value);
 
 impl Params {
     fn get<T: DeserializeOwned>(&self, index: usize) -> Result<T, Failure> {
-        self.optional(index)?.ok_or_else(|| Failure::params(format!("number {index} is missing")))
+        self.optional(index)?
+            .ok_or_else(|| Failure::params(format!("number {index} is missing")))
     }
 
     fn optional<T: DeserializeOwned>(&self, index: usize) -> Result<Option<T>, Failure> {
         match self.0.get(index) {
             None | Some(Value::Null) => Ok(None),
-            Some(value) => serde_json::from_value(value.clone()).map(Some).map_err(Failure::params),
+            Some(value) => serde_json::from_value(value.clone())
+                .map(Some)
+                .map_err(Failure::params),
         }
     }
 
@@ -148,17 +163,23 @@ fn answer(ledger: &mut Ledger, now: u64, method: &str, params: &Params) -> Resul
         "evm_mine" => {
             let blocks = params.number(0)?.unwrap_or(1);
             if blocks > MINE_BLOCKS_MAX {
-                return Err(Failure::params(format!("at most {MINE_BLOCKS_MAX} blocks at once")));
+                return Err(Failure::params(format!(
+                    "at most {MINE_BLOCKS_MAX} blocks at once"
+                )));
             }
             (0..blocks).try_for_each(|_| ledger.mine(now))?;
             Ok(json!("0x0"))
         }
         "evm_increaseTime" => {
-            let seconds = params.number(0)?.ok_or_else(|| Failure::params("no seconds"))?;
+            let seconds = params
+                .number(0)?
+                .ok_or_else(|| Failure::params("no seconds"))?;
             Ok(json!(ledger.increase_time(now, seconds)?))
         }
         "evm_setNextBlockTimestamp" => {
-            let timestamp = params.number(0)?.ok_or_else(|| Failure::params("no timestamp"))?;
+            let timestamp = params
+                .number(0)?
+                .ok_or_else(|| Failure::params("no timestamp"))?;
             ledger.set_next_timestamp(now, timestamp)?;
             Ok(Value::Null)
         }
@@ -178,11 +199,17 @@ fn read(ledger: &Ledger, now: u64, method: &str, params: &Params) -> Result<Valu
         "eth_feeHistory" => show(fee_history(ledger, params)?),
         "eth_call" => {
             only_now(ledger, params, 1)?;
-            show(ledger.world().call(ledger.next_place(now), &params.get(0)?)?)
+            show(
+                ledger
+                    .world()
+                    .call(ledger.next_place(now), &params.get(0)?)?,
+            )
         }
         "eth_estimateGas" => {
             let request: TransactionRequest = params.get(0)?;
-            show(U64::from(ledger.world().estimate(ledger.next_place(now), &request)?))
+            show(U64::from(
+                ledger.world().estimate(ledger.next_place(now), &request)?,
+            ))
         }
         "eth_getBalance" => {
             only_now(ledger, params, 1)?;
@@ -198,21 +225,32 @@ fn read(ledger: &Ledger, now: u64, method: &str, params: &Params) -> Result<Valu
         }
         "eth_getStorageAt" => {
             only_now(ledger, params, 2)?;
-            show(ledger.world().storage(params.get(0)?, params.get::<U256>(1)?))
+            show(
+                ledger
+                    .world()
+                    .storage(params.get(0)?, params.get::<U256>(1)?),
+            )
         }
-        "eth_getTransactionReceipt" => {
-            show(ledger.block_of(params.get::<B256>(0)?).and_then(Mined::to_receipt))
-        }
-        "eth_getTransactionByHash" => {
-            show(ledger.block_of(params.get::<B256>(0)?).and_then(Mined::to_transaction))
-        }
+        "eth_getTransactionReceipt" => show(
+            ledger
+                .block_of(params.get::<B256>(0)?)
+                .and_then(Mined::to_receipt),
+        ),
+        "eth_getTransactionByHash" => show(
+            ledger
+                .block_of(params.get::<B256>(0)?)
+                .and_then(Mined::to_transaction),
+        ),
         "eth_getBlockByNumber" => {
             let block = find(ledger, params.get(0)?);
             let full = params.optional(1)?.unwrap_or(false);
             show(block.map(|block| block.to_block(full)))
         }
         "eth_getLogs" => show(logs(ledger, &params.get(0)?)?),
-        _ => Err(Failure::new(-32601, format!("the method {method} does not exist"))),
+        _ => Err(Failure::new(
+            -32601,
+            format!("the method {method} does not exist"),
+        )),
     }
 }
 
@@ -242,13 +280,22 @@ fn only_now(ledger: &Ledger, params: &Params, index: usize) -> Result<(), Failur
             .last()
             .is_some_and(|block| block.header.hash() == hash.block_hash),
     };
-    if now { Ok(()) } else { Err(Failure::new(-32000, "this chain keeps only its latest state")) }
+    if now {
+        Ok(())
+    } else {
+        Err(Failure::new(
+            -32000,
+            "this chain keeps only its latest state",
+        ))
+    }
 }
 
 fn fee_history(ledger: &Ledger, params: &Params) -> Result<FeeHistory, Failure> {
     let count = params.number(0)?.unwrap_or(1).clamp(1, FEE_BLOCKS_MAX);
     let newest = find(ledger, params.get(1)?).ok_or_else(|| Failure::params("no such block"))?;
-    let percentiles = params.optional::<Vec<f64>>(2)?.map_or(0, |asked| asked.len());
+    let percentiles = params
+        .optional::<Vec<f64>>(2)?
+        .map_or(0, |asked| asked.len());
 
     let newest = newest.header.number();
     let oldest = (newest + 1).saturating_sub(count);
@@ -272,20 +319,38 @@ fn logs(ledger: &Ledger, filter: &Filter) -> Result<Vec<Log>, Failure> {
         _ => height,
     };
     let (from, to) = match filter.block_option {
-        FilterBlockOption::Range { from_block, to_block } => (number(from_block), number(to_block)),
+        FilterBlockOption::Range {
+            from_block,
+            to_block,
+        } => (number(from_block), number(to_block)),
         FilterBlockOption::AtBlockHash(hash) => {
-            let found = ledger.blocks().iter().find(|block| block.header.hash() == hash);
-            let at = found.ok_or_else(|| Failure::new(-32000, "unknown block"))?.header.number();
+            let found = ledger
+                .blocks()
+                .iter()
+                .find(|block| block.header.hash() == hash);
+            let at = found
+                .ok_or_else(|| Failure::new(-32000, "unknown block"))?
+                .header
+                .number();
             (at, at)
         }
     };
 
     let mut found = Vec::new();
     let to = to.min(height);
-    let range = if from <= to { from as usize..to as usize + 1 } else { 0..0 };
+    let range = if from <= to {
+        from as usize..to as usize + 1
+    } else {
+        0..0
+    };
     for block in &ledger.blocks()[range] {
         if filter.matches_bloom(block.header.logs_bloom()) {
-            found.extend(block.to_logs().into_iter().filter(|log| filter.matches(&log.inner)));
+            found.extend(
+                block
+                    .to_logs()
+                    .into_iter()
+                    .filter(|log| filter.matches(&log.inner)),
+            );
         }
         if found.len() > LOGS_MAX {
             let message = format!("more than {LOGS_MAX} logs; ask for a smaller range");

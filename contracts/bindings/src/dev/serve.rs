@@ -32,7 +32,11 @@ pub async fn serve(listener: TcpListener, chain: DevChain) -> io::Result<()> {
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let mut connections = tokio::task::JoinSet::new();
     loop {
-        let place = places.clone().acquire_owned().await.map_err(io::Error::other)?;
+        let place = places
+            .clone()
+            .acquire_owned()
+            .await
+            .map_err(io::Error::other)?;
         let stream = match listener.accept().await {
             Ok((stream, _)) => stream,
             // Out of descriptors, or the peer is gone already: both pass.
@@ -76,7 +80,13 @@ async fn talk(mut stream: TcpStream, chain: &DevChain) -> io::Result<()> {
         let body: Vec<u8> = buffer.drain(..head.length).collect();
         let chain = chain.clone();
         let answer = tokio::task::spawn_blocking(move || chain.handle(&body)).await;
-        respond(&mut stream, "200 OK", &answer.map_err(io::Error::other)?, head.keep_alive).await?;
+        respond(
+            &mut stream,
+            "200 OK",
+            &answer.map_err(io::Error::other)?,
+            head.keep_alive,
+        )
+        .await?;
         if !head.keep_alive {
             return stream.shutdown().await;
         }
@@ -154,7 +164,11 @@ fn parse_head(bytes: &[u8]) -> Result<Head, &'static str> {
     if length > REQUEST_BYTES_MAX {
         return Err("413 Content Too Large");
     }
-    Ok(Head { length, keep_alive, expects_continue })
+    Ok(Head {
+        length,
+        keep_alive,
+        expects_continue,
+    })
 }
 
 async fn refuse(stream: &mut TcpStream, status: &str) -> io::Result<()> {
@@ -185,13 +199,20 @@ mod tests {
     #[track_caller]
     fn check(head: &str, expected: Result<(usize, bool), &str>) {
         let found = parse_head(head.replace('\n', "\r\n").as_bytes());
-        assert_eq!(found.map(|head| (head.length, head.keep_alive)), expected, "{head}");
+        assert_eq!(
+            found.map(|head| (head.length, head.keep_alive)),
+            expected,
+            "{head}"
+        );
     }
 
     #[test]
     fn a_post_with_a_length_is_read() {
         check("POST / HTTP/1.1\nContent-Length: 12\n\n", Ok((12, true)));
-        check("POST / HTTP/1.1\ncontent-length:12\nConnection: close\n\n", Ok((12, false)));
+        check(
+            "POST / HTTP/1.1\ncontent-length:12\nConnection: close\n\n",
+            Ok((12, false)),
+        );
         check("POST / HTTP/1.0\nContent-Length: 0\n\n", Ok((0, false)));
     }
 
@@ -199,11 +220,26 @@ mod tests {
     fn everything_else_is_refused_before_its_body_is_read() {
         check("GET / HTTP/1.1\n\n", Err("405 Method Not Allowed"));
         check("POST / HTTP/1.1\n\n", Err("411 Length Required"));
-        check("POST / HTTP/1.1\nTransfer-Encoding: chunked\n\n", Err("411 Length Required"));
-        check("POST / HTTP/1.1\nContent-Length: 1048577\n\n", Err("413 Content Too Large"));
-        check("POST / HTTP/1.1\nContent-Length: +1\n\n", Err("400 Bad Request"));
-        check("POST / HTTP/1.1\nContent-Length: 1\nContent-Length: 2\n\n", Err("400 Bad Request"));
-        check("POST / HTTP/2\nContent-Length: 1\n\n", Err("505 HTTP Version Not Supported"));
+        check(
+            "POST / HTTP/1.1\nTransfer-Encoding: chunked\n\n",
+            Err("411 Length Required"),
+        );
+        check(
+            "POST / HTTP/1.1\nContent-Length: 1048577\n\n",
+            Err("413 Content Too Large"),
+        );
+        check(
+            "POST / HTTP/1.1\nContent-Length: +1\n\n",
+            Err("400 Bad Request"),
+        );
+        check(
+            "POST / HTTP/1.1\nContent-Length: 1\nContent-Length: 2\n\n",
+            Err("400 Bad Request"),
+        );
+        check(
+            "POST / HTTP/2\nContent-Length: 1\n\n",
+            Err("505 HTTP Version Not Supported"),
+        );
         check("POST", Err("505 HTTP Version Not Supported"));
     }
 }

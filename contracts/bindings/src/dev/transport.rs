@@ -12,9 +12,10 @@ use super::DevChain;
 /// switch never takes either way: the handler in its middle answers.
 pub(crate) fn client(chain: DevChain) -> RpcClient {
     let nowhere = || MockTransport::new(Asserter::new());
-    let switch = DualTransport::<_, _, ()>::new_handler(nowhere(), nowhere(), move |packet, _, _| {
-        answer(chain.clone(), serde_json::to_vec(&packet))
-    });
+    let switch =
+        DualTransport::<_, _, ()>::new_handler(nowhere(), nowhere(), move |packet, _, _| {
+            answer(chain.clone(), serde_json::to_vec(&packet))
+        });
     RpcClient::new(switch, true)
 }
 

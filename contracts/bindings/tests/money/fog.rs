@@ -63,7 +63,9 @@ impl Fog {
     }
 
     pub async fn give(&self, to: &Sender, amount: Snm) {
-        snm::transfer(&self.contracts, &self.holder, to.address(), amount).await.unwrap();
+        snm::transfer(&self.contracts, &self.holder, to.address(), amount)
+            .await
+            .unwrap();
     }
 
     pub async fn balance(&self, of: &Sender) -> Snm {
@@ -123,7 +125,13 @@ impl Batch {
             totalCharged: leaves.iter().map(|leaf| leaf.charged).sum(),
             minerTotalCum: earnings.iter().map(|(_, sum)| sum.0).sum(),
         };
-        Self { header, leaves, jobs, pay, earnings }
+        Self {
+            header,
+            leaves,
+            jobs,
+            pay,
+            earnings,
+        }
     }
 
     pub fn claims(&self) -> Vec<Claim> {

@@ -2,10 +2,11 @@
 //! installed.
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
-
-
-
-
+mod anvil;
+mod embedded;
+mod errors;
 mod fog;
-
+mod frauds;
+mod persistence;
+mod served;
 mod story;

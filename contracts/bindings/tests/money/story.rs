@@ -8,7 +8,7 @@ use haar_bindings::vault::{self, LotState, ReleaseError};
 use haar_bindings::{Chain, miner, pay, snm};
 use haar_records::{B256, HubId, Snm, keccak256};
 
-use crate::fog::{Batch, DAY, Fog, START, leaf, receipt, still_chain};
+use crate::fog::{Batch, DAY, Fog, leaf, receipt, still_chain};
 
 #[tokio::test]
 async fn the_money_takes_its_whole_way_on_the_embedded_chain() {
@@ -38,49 +38,101 @@ async fn everybody_joins(fog: &Fog) -> HubId {
 
     for sender in &fog.miners {
         let (key, stake) = (sender.address(), Snm::whole(100));
-        miner::join(contracts, sender, stake, key, key).await.unwrap();
-        miner::join(contracts, sender, stake, key, key).await.unwrap();
+        miner::join(contracts, sender, stake, key, key)
+            .await
+            .unwrap();
+        miner::join(contracts, sender, stake, key, key)
+            .await
+            .unwrap();
         let id = miner::owner_of_key(contracts, key).await.unwrap().unwrap();
-        assert_eq!(miner::state(contracts, id).await.unwrap().unwrap().stake, stake);
+        assert_eq!(
+            miner::state(contracts, id).await.unwrap().unwrap().stake,
+            stake
+        );
     }
 
     let state = hub::state(contracts, hub).await.unwrap().unwrap();
-    assert_eq!((state.phase, state.frozen, state.free), (Phase::Active, stake, Snm::ZERO));
-    assert_eq!((state.owner, state.operator), (fog.owner.address(), operator));
+    assert_eq!(
+        (state.phase, state.frozen, state.free),
+        (Phase::Active, stake, Snm::ZERO)
+    );
+    assert_eq!(
+        (state.owner, state.operator),
+        (fog.owner.address(), operator)
+    );
     hub
 }
 
 async fn jobs_are_settled(fog: &Fog, hub: HubId) -> Batch {
     let contracts = &fog.contracts;
-    let sent = pay::deposit_to_hub(contracts, &fog.buyer, hub, Snm::whole(100)).await.unwrap();
+    let sent = pay::deposit_to_hub(contracts, &fog.buyer, hub, Snm::whole(100))
+        .await
+        .unwrap();
     let (deposits, next) = pay::deposits(contracts, hub, 0, 0).await.unwrap();
     assert_eq!(deposits.len(), 1, "the stake is no deposit: {deposits:?}");
-    assert_eq!((deposits[0].buyer, deposits[0].amount), (fog.buyer_id(), Snm::whole(100)));
+    assert_eq!(
+        (deposits[0].buyer, deposits[0].amount),
+        (fog.buyer_id(), Snm::whole(100))
+    );
     assert_eq!(deposits[0].transaction, sent);
     assert_eq!(pay::deposits(contracts, hub, next, 0).await.unwrap().0, []);
 
     // Three jobs for 60 SNM, of which the miners get 30.
-    let jobs = (1..=3).map(|job| leaf(fog.buyer_id(), job, Snm::whole(20))).collect();
-    let earnings =
-        (0..3).zip([9, 10, 11]).map(|(at, sum)| (fog.miner(at), Snm::whole(sum))).collect();
-    let batch = Batch::new(hub, 1, settle::tip(contracts, hub).await.unwrap().batch, jobs, earnings);
-    let signature = fog.operator.sign_record(&contracts.domain(), batch.header.clone()).signature;
-    let done = settle::commit(contracts, &fog.stranger, &batch.header, signature).await.unwrap();
+    let jobs = (1..=3)
+        .map(|job| leaf(fog.buyer_id(), job, Snm::whole(20)))
+        .collect();
+    let earnings = (0..3)
+        .zip([9, 10, 11])
+        .map(|(at, sum)| (fog.miner(at), Snm::whole(sum)))
+        .collect();
+    let batch = Batch::new(
+        hub,
+        1,
+        settle::tip(contracts, hub).await.unwrap().batch,
+        jobs,
+        earnings,
+    );
+    let signature = fog
+        .operator
+        .sign_record(&contracts.domain(), batch.header.clone())
+        .signature;
+    let done = settle::commit(contracts, &fog.stranger, &batch.header, signature)
+        .await
+        .unwrap();
     assert!(!done.was_there);
-    let again = settle::commit(contracts, &fog.stranger, &batch.header, signature).await.unwrap();
-    assert!(again.was_there && again.transaction.is_none(), "a hub killed here must not pay twice");
+    let again = settle::commit(contracts, &fog.stranger, &batch.header, signature)
+        .await
+        .unwrap();
+    assert!(
+        again.was_there && again.transaction.is_none(),
+        "a hub killed here must not pay twice"
+    );
 
     assert!(matches!(done.state, BatchState::Committed { .. }));
     fog.chain().time_travel(DAY).await.unwrap();
-    settle::finalize(contracts, &fog.stranger, &batch.header).await.unwrap();
-    settle::finalize(contracts, &fog.stranger, &batch.header).await.unwrap();
+    settle::finalize(contracts, &fog.stranger, &batch.header)
+        .await
+        .unwrap();
+    settle::finalize(contracts, &fog.stranger, &batch.header)
+        .await
+        .unwrap();
 
     let claims = batch.claims();
-    let first = settle::claim(contracts, &fog.stranger, hub, &claims[0]).await.unwrap().unwrap();
+    let first = settle::claim(contracts, &fog.stranger, hub, &claims[0])
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!((first.miner, first.amount), (fog.miner(0), Snm::whole(9)));
-    let rest = settle::claim_many(contracts, &fog.stranger, hub, &claims).await.unwrap();
+    let rest = settle::claim_many(contracts, &fog.stranger, hub, &claims)
+        .await
+        .unwrap();
     assert_eq!(rest.len(), 2, "the first one had its share");
-    assert_eq!(settle::claim(contracts, &fog.stranger, hub, &claims[0]).await.unwrap(), None);
+    assert_eq!(
+        settle::claim(contracts, &fog.stranger, hub, &claims[0])
+            .await
+            .unwrap(),
+        None
+    );
     for (at, sum) in [9, 10, 11].into_iter().enumerate() {
         assert_eq!(fog.balance(&fog.miners[at]).await, Snm::whole(sum));
         let paid = settle::paid(contracts, hub, fog.miner(at)).await.unwrap();
@@ -89,11 +141,19 @@ async fn jobs_are_settled(fog: &Fog, hub: HubId) -> Batch {
 
     // 100 came in; 30 went to miners, and half a percent of 60 to the treasury.
     let state = hub::state(contracts, hub).await.unwrap().unwrap();
-    let treasury = snm::balance(contracts, contracts.at().timelock).await.unwrap();
+    let treasury = snm::balance(contracts, contracts.at().timelock)
+        .await
+        .unwrap();
     assert_eq!(treasury, "0.3".parse().unwrap());
-    assert_eq!(state.held.checked_add(state.free), Some("69.7".parse().unwrap()));
+    assert_eq!(
+        state.held.checked_add(state.free),
+        Some("69.7".parse().unwrap())
+    );
     assert_eq!(state.owed, Snm::ZERO);
-    assert_eq!(snm::balance(contracts, hub.0).await.unwrap(), "20069.7".parse().unwrap());
+    assert_eq!(
+        snm::balance(contracts, hub.0).await.unwrap(),
+        "20069.7".parse().unwrap()
+    );
     batch
 }
 
@@ -117,43 +177,71 @@ async fn a_cheat_is_proved(fog: &Fog, hub: HubId, batch: &Batch) {
     // A tenth of the stake is gone: the buyer has twice its charge, the reporter a tenth of that
     // tenth, and the rest lies in the vault.
     let state = hub::state(contracts, hub).await.unwrap().unwrap();
-    assert_eq!((state.phase, state.frozen), (Phase::Suspected, Snm::whole(18_000)));
+    assert_eq!(
+        (state.phase, state.frozen),
+        (Phase::Suspected, Snm::whole(18_000))
+    );
     assert!(!state.may_be_paid && !state.may_commit);
     let refund = fog.balance(&fog.buyer).await.checked_sub(before);
     assert_eq!(refund, Some(Snm::whole(40)));
     assert_eq!(punished.bounty, Snm::whole(200));
-    assert_eq!(fraud::bounty(contracts, fog.stranger.address()).await.unwrap(), Snm::whole(200));
-    fraud::withdraw_bounty(contracts, &fog.stranger).await.unwrap();
+    assert_eq!(
+        fraud::bounty(contracts, fog.stranger.address())
+            .await
+            .unwrap(),
+        Snm::whole(200)
+    );
+    fraud::withdraw_bounty(contracts, &fog.stranger)
+        .await
+        .unwrap();
     assert_eq!(fog.balance(&fog.stranger).await, Snm::whole(200));
     let lots = vault::lots(contracts).await.unwrap();
-    assert_eq!(lots.iter().map(|lot| lot.amount).collect::<Vec<_>>(), [Snm::whole(1_760)]);
+    assert_eq!(
+        lots.iter().map(|lot| lot.amount).collect::<Vec<_>>(),
+        [Snm::whole(1_760)]
+    );
 }
 
 async fn the_dao_expropriates(fog: &Fog, hub: HubId) -> u64 {
     let (contracts, chain, holder) = (&fog.contracts, fog.chain(), &fog.holder);
-    dao::delegate(contracts, holder, holder.address()).await.unwrap();
+    dao::delegate(contracts, holder, holder.address())
+        .await
+        .unwrap();
     chain.time_travel(1).await.unwrap();
     let amount = Snm::whole(10_000);
     assert_eq!(dao::expropriable(contracts).await.unwrap(), amount);
     let reason = "it settled a receipt that contradicts what it had signed";
-    let proposal = dao::propose_expropriation(contracts, holder, hub, amount, reason).await.unwrap();
+    let proposal = dao::propose_expropriation(contracts, holder, hub, amount, reason)
+        .await
+        .unwrap();
 
     let state = || async { dao::proposal_state(contracts, &proposal).await.unwrap() };
     assert_eq!(state().await, ProposalState::Pending);
     chain.time_travel(DAY + 1).await.unwrap();
     assert_eq!(state().await, ProposalState::Active);
-    dao::vote(contracts, holder, &proposal, Vote::For).await.unwrap();
+    dao::vote(contracts, holder, &proposal, Vote::For)
+        .await
+        .unwrap();
     chain.time_travel(5 * DAY).await.unwrap();
     assert_eq!(state().await, ProposalState::Succeeded);
     dao::queue(contracts, holder, &proposal).await.unwrap();
     assert_eq!(state().await, ProposalState::Queued);
     let early = dao::execute(contracts, holder, &proposal).await;
-    assert!(matches!(early, Err(dao::DaoError::StillWaiting)), "{early:?}");
+    assert!(
+        matches!(early, Err(dao::DaoError::StillWaiting)),
+        "{early:?}"
+    );
     chain.time_travel(2 * DAY).await.unwrap();
 
-    let lot = dao::execute(contracts, &fog.stranger, &proposal).await.unwrap().unwrap();
+    let lot = dao::execute(contracts, &fog.stranger, &proposal)
+        .await
+        .unwrap()
+        .unwrap();
     let hub_state = hub::state(contracts, hub).await.unwrap().unwrap();
-    assert_eq!((hub_state.phase, hub_state.frozen), (Phase::Punished, Snm::whole(8_000)));
+    assert_eq!(
+        (hub_state.phase, hub_state.frozen),
+        (Phase::Punished, Snm::whole(8_000))
+    );
     let lot_state = vault::lot(contracts, lot).await.unwrap().unwrap();
     assert_eq!((lot_state.amount, lot_state.from), (amount, hub.0));
     assert_eq!(lot_state.state, LotState::Frozen);
@@ -164,18 +252,24 @@ async fn the_lot_lies_still_for_120_days(fog: &Fog, id: u64) {
     let (contracts, chain) = (&fog.contracts, fog.chain());
     let lot = vault::lot(contracts, id).await.unwrap().unwrap();
     let taken_at = lot.release_at - 120 * DAY;
-    assert!(taken_at > START && taken_at <= chain.now().await.unwrap());
-    let treasury = snm::balance(contracts, contracts.at().timelock).await.unwrap();
+    assert!(taken_at <= chain.now().await.unwrap());
+    let treasury = snm::balance(contracts, contracts.at().timelock)
+        .await
+        .unwrap();
 
     chain.set_next_block_time(lot.release_at - 1).await.unwrap();
     let early = vault::release(contracts, &fog.stranger, id).await;
-    let Err(ReleaseError::Frozen { release_at }) = early else { panic!("{early:?}") };
+    let Err(ReleaseError::Frozen { release_at }) = early else {
+        panic!("{early:?}")
+    };
     assert_eq!(release_at, lot.release_at);
 
     chain.set_next_block_time(lot.release_at).await.unwrap();
     chain.mine().await.unwrap();
     vault::release(contracts, &fog.stranger, id).await.unwrap();
-    let after = snm::balance(contracts, contracts.at().timelock).await.unwrap();
+    let after = snm::balance(contracts, contracts.at().timelock)
+        .await
+        .unwrap();
     assert_eq!(after.checked_sub(treasury), Some(lot.amount));
     let again = vault::release(contracts, &fog.stranger, id).await;
     assert!(matches!(again, Err(ReleaseError::NotThere)), "{again:?}");
