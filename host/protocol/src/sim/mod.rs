@@ -198,6 +198,14 @@ pub enum Violation {
         /// Where it stands.
         state: JobState,
     },
+    /// A miner without a job is not free.
+    #[error("miner {miner} is busy at the end of the world, with {running} runs")]
+    BusyForEver {
+        /// Who.
+        miner: MinerId,
+        /// Runs that the hub counts.
+        running: u16,
+    },
     /// The replayed hub is not the one that crashed.
     #[error("after a crash the replayed hub differs from the one before")]
     Replay,

@@ -214,6 +214,10 @@ impl Tally {
             let state = hub.job(job).map_or(JobState::Refunded, |view| view.state);
             return Err(Violation::NeverEnds { job: *job, state });
         }
+        if let Some(busy) = hub.miners().find(|miner| miner.running > 0) {
+            let (miner, running) = (busy.miner, busy.running);
+            return Err(Violation::BusyForEver { miner, running });
+        }
         let agreed = |answer: &&Answer| matches!(answer, Answer::Agreed { .. });
         let agreed = self.answers.values().filter(agreed).count();
         let epoch = self.batches.keys().next_back().copied().unwrap_or(0);

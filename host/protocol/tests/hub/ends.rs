@@ -380,3 +380,28 @@ fn ended_jobs_are_forgotten_once_their_batch_is_on_chain() {
         "#]],
     );
 }
+
+#[test]
+fn a_lease_begins_anew_after_the_hubs_absence() {
+    check(
+        "join a b
+         order 1 2/2
+         accept a 1
+         accept b 1
+         wait 59500
+         restart
+         wait 1000
+         join a b
+         vote aE bE",
+        expect![[r#"
+            offer a 1
+            offer b 1
+            offer a 1
+            offer b 1
+            request 1 round 0 sealed ab to ab
+            close a 1 Agreed credit 90 in epoch 1
+            close b 1 Agreed credit 90 in epoch 1
+            answer 1 agreed by ab against '' of 2, 200 atoms
+        "#]],
+    );
+}

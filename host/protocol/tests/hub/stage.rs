@@ -32,6 +32,11 @@ pub(crate) fn check(script: &str, expected: Expect) {
     }
     expected.assert_eq(&stage.said);
     stage.check_replay();
+    let is_idle = stage.hub.jobs_live() == 0;
+    assert!(
+        !is_idle || stage.hub.miners().all(|miner| miner.running == 0),
+        "busy without a job"
+    );
 }
 
 /// A hub, its journal, its timers and what it said.
