@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use alloy::eips::BlockNumberOrTag;
 use alloy::network::TransactionBuilder as _;
 use alloy::primitives::{Address, B256, U64, U256};
 use alloy::providers::{DynProvider, Provider, ProviderBuilder};
@@ -110,16 +111,22 @@ impl Chain {
 
     /// The number of the last block.
     pub async fn height(&self) -> Result<u64, ChainError> {
-        Ok(within(self.provider.get_block_number()).await?)
+        within(self.provider.get_block_number()).await
     }
 
-    /// The time of the last block, in seconds since 1970.
+    /// The chain's time as the next transaction would see it, in seconds since 1970.
+    ///
+    /// On a quiet chain that mines on demand, the last block may be hours old. Not every node
+    /// shows the block that it is working on; then the last one has to do.
     pub async fn now(&self) -> Result<u64, ChainError> {
-        let block = within(async { self.provider.get_block_by_number(Default::default()).await });
-        let block = block
-            .await?
-            .ok_or(ChainError::Nonsense("it has no last block"))?;
-        Ok(block.header.timestamp)
+        let time = |tag| async move {
+            let block = within(async { self.provider.get_block_by_number(tag).await }).await?;
+            Ok::<_, ChainError>(block.map(|block| block.header.timestamp))
+        };
+        let last = time(BlockNumberOrTag::Latest).await?;
+        let last = last.ok_or(ChainError::Nonsense("it has no last block"))?;
+        let pending = time(BlockNumberOrTag::Pending).await.ok().flatten();
+        Ok(pending.unwrap_or(last).max(last))
     }
 
     /// Puts the clock of a development chain forward and mines a block there.

@@ -127,7 +127,7 @@ pub async fn deposits(
 }
 
 async fn logs(contracts: &Contracts, filter: Filter) -> Result<Vec<Log>, ChainError> {
-    Ok(within(async { contracts.chain().provider().get_logs(&filter).await }).await?)
+    within(async { contracts.chain().provider().get_logs(&filter).await }).await
 }
 
 fn read(log: &Log) -> Result<Deposit, ChainError> {

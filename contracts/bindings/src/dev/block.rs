@@ -68,7 +68,7 @@ impl Mined {
             .map(|one| one.receipt(one.logs.clone()))
             .collect();
         let header = Header {
-            parent_hash: parent.map_or(B256::ZERO, |parent| parent.hash()),
+            parent_hash: parent.map_or(B256::ZERO, Sealed::hash),
             ommers_hash: EMPTY_OMMER_ROOT_HASH,
             transactions_root: proofs::calculate_transaction_root(&envelopes),
             receipts_root: proofs::calculate_receipt_root(&receipts),
@@ -79,7 +79,7 @@ impl Mined {
             gas_limit: BLOCK_GAS,
             gas_used: transaction.as_ref().map_or(0, |one| one.gas_used),
             timestamp,
-            mix_hash: randomness(parent.map_or(B256::ZERO, |parent| parent.hash())),
+            mix_hash: randomness(parent.map_or(B256::ZERO, Sealed::hash)),
             base_fee_per_gas: Some(BASE_FEE),
             ..Header::default()
         };

@@ -144,6 +144,11 @@ impl Ledger {
         self.place(self.next_time(now))
     }
 
+    /// The block that would be mined now if nobody sent anything.
+    pub(super) fn next_block(&self, now: u64) -> Mined {
+        Mined::close(Some(&self.last().header), self.next_time(now), None)
+    }
+
     /// Mines one block with this transaction and returns the transaction's hash.
     pub(super) fn send(&mut self, now: u64, raw: &[u8]) -> Result<B256, Rejection> {
         let signed = decode(raw)?;

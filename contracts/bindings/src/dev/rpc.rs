@@ -242,8 +242,12 @@ fn read(ledger: &Ledger, now: u64, method: &str, params: &Params) -> Result<Valu
                 .and_then(Mined::to_transaction),
         ),
         "eth_getBlockByNumber" => {
-            let block = find(ledger, params.get(0)?);
+            let tag = params.get(0)?;
             let full = params.optional(1)?.unwrap_or(false);
+            if tag == BlockNumberOrTag::Pending {
+                return show(ledger.next_block(now).to_block(full));
+            }
+            let block = find(ledger, tag);
             show(block.map(|block| block.to_block(full)))
         }
         "eth_getLogs" => show(logs(ledger, &params.get(0)?)?),

@@ -157,6 +157,7 @@ fn time_goes_forward_only() {
     ask(&chain, "evm_setNextBlockTimestamp", json!([START + 500]));
     ask(&chain, "evm_mine", json!([2]));
     assert_eq!(time("latest"), START + 501, "the clock goes on from there");
+    assert_eq!(time("pending"), START + 502);
 }
 
 #[tokio::test]

@@ -10,6 +10,9 @@ use haar_records::{B256, HubId, Snm, keccak256};
 
 use crate::fog::{Batch, DAY, Fog, leaf, receipt, still_chain};
 
+/// What each miner has earned, in SNM.
+const EARNED: [u64; 3] = [9, 10, 11];
+
 #[tokio::test]
 async fn the_money_takes_its_whole_way_on_the_embedded_chain() {
     let chain = Chain::dev(still_chain()).await.unwrap();
@@ -20,7 +23,9 @@ async fn the_money_takes_its_whole_way_on_the_embedded_chain() {
 pub async fn tell(chain: &Chain) {
     let fog = Fog::new(chain).await;
     let hub = everybody_joins(&fog).await;
+    the_buyer_pays(&fog, hub).await;
     let batch = jobs_are_settled(&fog, hub).await;
+    the_miners_are_paid(&fog, hub, &batch).await;
     a_cheat_is_proved(&fog, hub, &batch).await;
     let lot = the_dao_expropriates(&fog, hub).await;
     the_lot_lies_still_for_120_days(&fog, lot).await;
@@ -63,52 +68,46 @@ async fn everybody_joins(fog: &Fog) -> HubId {
     hub
 }
 
-async fn jobs_are_settled(fog: &Fog, hub: HubId) -> Batch {
+async fn the_buyer_pays(fog: &Fog, hub: HubId) {
     let contracts = &fog.contracts;
-    let sent = pay::deposit_to_hub(contracts, &fog.buyer, hub, Snm::whole(100))
+    let amount = Snm::whole(100);
+    let sent = pay::deposit_to_hub(contracts, &fog.buyer, hub, amount)
         .await
         .unwrap();
     let (deposits, next) = pay::deposits(contracts, hub, 0, 0).await.unwrap();
     assert_eq!(deposits.len(), 1, "the stake is no deposit: {deposits:?}");
     assert_eq!(
         (deposits[0].buyer, deposits[0].amount),
-        (fog.buyer_id(), Snm::whole(100))
+        (fog.buyer_id(), amount)
     );
     assert_eq!(deposits[0].transaction, sent);
     assert_eq!(pay::deposits(contracts, hub, next, 0).await.unwrap().0, []);
+}
 
+async fn jobs_are_settled(fog: &Fog, hub: HubId) -> Batch {
+    let contracts = &fog.contracts;
     // Three jobs for 60 SNM, of which the miners get 30.
     let jobs = (1..=3)
         .map(|job| leaf(fog.buyer_id(), job, Snm::whole(20)))
         .collect();
-    let earnings = (0..3)
-        .zip([9, 10, 11])
-        .map(|(at, sum)| (fog.miner(at), Snm::whole(sum)))
-        .collect();
-    let batch = Batch::new(
-        hub,
-        1,
-        settle::tip(contracts, hub).await.unwrap().batch,
-        jobs,
-        earnings,
-    );
+    let sums = (0..3)
+        .zip(EARNED)
+        .map(|(at, sum)| (fog.miner(at), Snm::whole(sum)));
+    let tip = settle::tip(contracts, hub).await.unwrap();
+    let batch = Batch::new(hub, tip.epoch + 1, tip.batch, jobs, sums.collect());
     let signature = fog
         .operator
         .sign_record(&contracts.domain(), batch.header.clone())
         .signature;
-    let done = settle::commit(contracts, &fog.stranger, &batch.header, signature)
-        .await
-        .unwrap();
-    assert!(!done.was_there);
-    let again = settle::commit(contracts, &fog.stranger, &batch.header, signature)
-        .await
-        .unwrap();
+    let commit = || settle::commit(contracts, &fog.stranger, &batch.header, signature);
+
+    let done = commit().await.unwrap();
+    assert!(!done.was_there && matches!(done.state, BatchState::Committed { .. }));
+    let again = commit().await.unwrap();
     assert!(
         again.was_there && again.transaction.is_none(),
-        "a hub killed here must not pay twice"
+        "a hub killed here pays once"
     );
-
-    assert!(matches!(done.state, BatchState::Committed { .. }));
     fog.chain().time_travel(DAY).await.unwrap();
     settle::finalize(contracts, &fog.stranger, &batch.header)
         .await
@@ -116,13 +115,20 @@ async fn jobs_are_settled(fog: &Fog, hub: HubId) -> Batch {
     settle::finalize(contracts, &fog.stranger, &batch.header)
         .await
         .unwrap();
+    batch
+}
 
+async fn the_miners_are_paid(fog: &Fog, hub: HubId, batch: &Batch) {
+    let contracts = &fog.contracts;
     let claims = batch.claims();
     let first = settle::claim(contracts, &fog.stranger, hub, &claims[0])
         .await
         .unwrap()
         .unwrap();
-    assert_eq!((first.miner, first.amount), (fog.miner(0), Snm::whole(9)));
+    assert_eq!(
+        (first.miner, first.amount),
+        (fog.miner(0), Snm::whole(EARNED[0]))
+    );
     let rest = settle::claim_many(contracts, &fog.stranger, hub, &claims)
         .await
         .unwrap();
@@ -133,7 +139,7 @@ async fn jobs_are_settled(fog: &Fog, hub: HubId) -> Batch {
             .unwrap(),
         None
     );
-    for (at, sum) in [9, 10, 11].into_iter().enumerate() {
+    for (at, sum) in EARNED.into_iter().enumerate() {
         assert_eq!(fog.balance(&fog.miners[at]).await, Snm::whole(sum));
         let paid = settle::paid(contracts, hub, fog.miner(at)).await.unwrap();
         assert_eq!(paid, Snm::whole(sum));
@@ -154,7 +160,6 @@ async fn jobs_are_settled(fog: &Fog, hub: HubId) -> Batch {
         snm::balance(contracts, hub.0).await.unwrap(),
         "20069.7".parse().unwrap()
     );
-    batch
 }
 
 async fn a_cheat_is_proved(fog: &Fog, hub: HubId, batch: &Batch) {
