@@ -28,7 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const LOOK_AFTER: [Duration; 2] = [Duration::from_millis(20), Duration::from_secs(1)];
 
 /// Another process may send with the same key; then the nonce is asked for again.
-const NONCE_TRIES: u32 = 4;
+const NONCE_TRIES: u32 = 8;
 
 /// No transaction of ours needs more (EIP-7825 allows no more either).
 const GAS_MAX: u64 = 1 << 24;
