@@ -17,6 +17,9 @@ use crate::{Done, keys, out};
 const DEV_STAKE: Snm = Snm::whole(100_000);
 const DEV_HOUSE: Snm = Snm::whole(1_000);
 
+/// Without a chain nothing is paid, but the machine still forgets jobs by epochs.
+const PRIVATE_EPOCH_SECONDS: u64 = 60;
+
 /// Run a hub: takes buyers' calls, hires miners, settles.
 #[derive(Args)]
 pub struct HubVerb {
@@ -48,7 +51,7 @@ pub struct HubVerb {
     /// What a million units of fuel cost, in SNM.
     #[arg(long, default_value = "0.000001")]
     pub fuel_price: Snm,
-    /// Settle every so many seconds; without it, only when the operator says so.
+    /// Settle every so many seconds; without it, on a chain only when the operator says so.
     #[arg(long)]
     pub settle_every: Option<u64>,
     /// Cheat, so that people can watch how it is caught.
@@ -81,7 +84,9 @@ impl HubVerb {
                 fuel_price: u64::try_from(self.fuel_price.0 / 1_000_000)
                     .context("the fuel price is too high")?,
             },
-            settle_every_s: self.settle_every,
+            settle_every_s: self
+                .settle_every
+                .or(money.is_none().then_some(PRIVATE_EPOCH_SECONDS)),
             misbehave: self
                 .misbehave
                 .map(|HubCheat::Overcharge| Misbehaviour::Overcharge),

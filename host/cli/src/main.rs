@@ -44,7 +44,9 @@ enum Verb {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    out::start_log();
+    // The demo tells a story of its own; the events behind it would only interrupt.
+    let is_story = matches!(cli.verb, Verb::Demo(_));
+    out::start_log(if is_story { "error" } else { "error,haar=warn" });
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

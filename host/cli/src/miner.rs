@@ -5,10 +5,10 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
-use std::sync::Mutex;
 use haar_miner::{HubAddress, LookUp, LookUpError, MinerConfig, MinerEvent, Misbehaviour};
 use haar_records::Address;
 use serde_json::{Value, json};
+use std::sync::Mutex;
 use tokio::sync::{mpsc, watch};
 
 use crate::client::HubClient;
@@ -82,8 +82,14 @@ struct OverHttp {
 
 impl LookUp for OverHttp {
     async fn look_up(&self) -> Result<HubAddress, LookUpError> {
-        let found = self.ask().await.map_err(|error| LookUpError(format!("{error:#}")))?;
-        let mut known = self.known.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let found = self
+            .ask()
+            .await
+            .map_err(|error| LookUpError(format!("{error:#}")))?;
+        let mut known = self
+            .known
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         let known = known.get_or_insert_with(|| found.clone());
         if (known.hub, known.operator, known.domain) != (found.hub, found.operator, found.domain) {
             return Err(LookUpError("another hub answers at this URL".to_owned()));
@@ -189,9 +195,17 @@ fn say(event: &MinerEvent, json: bool) {
         MinerEvent::Abstained { job, reason } => {
             out::line(format_args!("abstained from {}: {reason}", job.short()));
         }
-        MinerEvent::Closed { job, end: Some(end), credit } => {
+        MinerEvent::Closed {
+            job,
+            end: Some(end),
+            credit,
+        } => {
             let owed = credit.map(|credit| format!("; the hub owes {}", credit.cumulative));
-            out::line(format_args!("{} {end:?}{}", job.short(), owed.unwrap_or_default()));
+            out::line(format_args!(
+                "{} {end:?}{}",
+                job.short(),
+                owed.unwrap_or_default()
+            ));
         }
         MinerEvent::Faulted { fault, .. } => out::line(format_args!("the hub's fault: {fault}")),
         _ => {}

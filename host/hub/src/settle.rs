@@ -10,7 +10,7 @@ use std::time::Duration;
 use haar_protocol::{Batch, Input};
 use haar_records::eip712::JobLeaf;
 use haar_records::tree::JobTree;
-use haar_records::{B256, BatchHeader, BlobHash, MinerId, Signed, Snm};
+use haar_records::{B256, BatchHeader, MinerId, Signed, Snm};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
@@ -254,18 +254,23 @@ fn load(shared: &Shared, epoch: u64) -> Result<Option<Signed<BatchHeader>>, Stri
         .transpose()
 }
 
-fn describe(shared: &Shared, epoch: u64) -> Option<Value> {
+/// A signed batch as a record: sums for people, and the header exactly as it was signed.
+pub(crate) fn describe(shared: &Shared, epoch: u64) -> Option<Value> {
     let signed = load(shared, epoch).ok().flatten()?;
     let header = &signed.record;
     Some(json!({
         "epoch": epoch,
         "id": batch_id(header),
         "jobs": header.jobs,
-        "jobs_root": header.jobsRoot,
-        "pay_root": header.payRoot,
-        "data": BlobHash(header.daHash).to_string(),
         "charged": Snm(header.totalCharged).to_string(),
         "miners_total": Snm(header.minerTotalCum).to_string(),
+        "header": {
+            "hub": header.hubWallet, "epoch": header.epoch, "previous": header.prevBatch,
+            "jobs_root": header.jobsRoot, "pay_root": header.payRoot,
+            "data": header.daHash, "jobs": header.jobs,
+            "total_charged": header.totalCharged.to_string(),
+            "miner_total": header.minerTotalCum.to_string(),
+        },
         "signature": signed.signature.to_string(),
     }))
 }

@@ -36,6 +36,7 @@ pub async fn route(shared: &Arc<Shared>, request: Request<Incoming>) -> Result<A
         (&Method::POST, ["v1", "jobs", name]) => jobs::order(shared, name, request).await,
         (&Method::GET, ["v1", "jobs", job]) => jobs::show(shared, job),
         (&Method::GET, ["v1", "jobs", job, "output"]) => jobs::output(shared, job).await,
+        (&Method::GET, ["v1", "batches", epoch]) => status::batch(shared, epoch),
         (&Method::GET, ["v1", "receipts", job]) => jobs::receipt(shared, job),
         _ if is_known(&parts) => Err(Problem::new(
             StatusCode::METHOD_NOT_ALLOWED,

@@ -115,6 +115,21 @@ pub fn metrics(shared: &Shared) -> Answer {
     answer
 }
 
+/// `GET /v1/batches/<epoch>`: what was settled, as the hub signed it; `data` names the blob with
+/// all leaves.
+pub fn batch(shared: &Shared, epoch: &str) -> Result<Answer, Problem> {
+    let number: u64 = epoch.parse().map_err(|_| {
+        let detail = format!(
+            "'{}' is no epoch",
+            epoch.chars().take(40).collect::<String>()
+        );
+        Problem::bad_request("bad-epoch", detail, "epochs are counted from 1")
+    })?;
+    let batch = crate::settle::describe(shared, number);
+    let batch = batch.ok_or_else(|| Problem::not_found(format_args!("batch {number}")))?;
+    Ok(json(StatusCode::OK, &batch))
+}
+
 /// `POST /v1/settle`: the operator closes the epoch, and finalizes and pays what is due.
 pub async fn settle(shared: &Arc<Shared>, request: &Request<Incoming>) -> Result<Answer, Problem> {
     let given = request
