@@ -219,6 +219,15 @@ impl Driver {
         self.handle(&mut self.lock(), MinerInput::Disconnected);
     }
 
+    /// Ends what is being fetched; what runs already runs to its end, and nobody hears of it.
+    pub(crate) fn give_up(&self) {
+        for job in self.lock().jobs.values_mut() {
+            if let Some(run) = job.run.take() {
+                run.abort();
+            }
+        }
+    }
+
     /// The signed message for a word, unless the miner misbehaves by keeping silent.
     pub(crate) fn message(&self, job: JobId, word: Word) -> Option<ToHub> {
         let misbehave = self.bench.misbehave;

@@ -122,7 +122,7 @@ async fn work(
     sandbox: Sandbox,
 ) -> Result<(), MinerError> {
     let mut bench = Some((swarm, Arc::new(sandbox)));
-    let mut driver: Option<Arc<Driver>> = None;
+    let mut driver: Option<Employed> = None;
     let mut failures = 0;
     loop {
         let address = match look_up.look_up().await {
@@ -137,9 +137,12 @@ async fn work(
         };
         // Made once: what it remembers belongs to one hub.
         if let Some((swarm, sandbox)) = bench.take() {
-            driver = Some(Arc::new(hire(config, &address, events, swarm, sandbox)?));
+            let hired = hire(config, &address, events, swarm, sandbox)?;
+            driver = Some(Employed(Arc::new(hired)));
         }
-        let Some(driver) = &driver else { continue };
+        let Some(Employed(driver)) = &driver else {
+            continue;
+        };
         check_same(&driver.parties, &address)?;
 
         let session = Box::pin(keep(
@@ -171,6 +174,15 @@ async fn work(
             }
         }
         tokio::time::sleep(pausing).await;
+    }
+}
+
+/// A driver whose runs are given up when nobody works for its hub any more.
+struct Employed(Arc<Driver>);
+
+impl Drop for Employed {
+    fn drop(&mut self) {
+        self.0.give_up();
     }
 }
 
