@@ -29,6 +29,8 @@ pub struct HubFacts {
     pub endpoint: String,
     /// Where it listens for miners.
     pub addresses: Vec<String>,
+    /// Which life of its process answers.
+    pub life: u64,
     /// For every answer, in atoms.
     pub base_fee_atoms: String,
     /// For every unit of fuel, in atoms.

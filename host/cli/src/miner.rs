@@ -106,6 +106,7 @@ impl OverHttp {
             hub: facts.hub()?,
             operator: facts.operator,
             domain: facts.domain(),
+            life: facts.life,
         })
     }
 }

@@ -62,10 +62,13 @@ impl Publish {
             "published {} as {}",
             record.function, record.module
         ));
+        let path = match published["http"].as_str() {
+            Some(path) => path.to_owned(),
+            None => format!("/v1/call/{}", record.function.name()),
+        };
         out::line(format_args!(
-            "  curl --data-binary @FILE {}/v1/call/{} -i",
-            client.url(),
-            record.function.name()
+            "  curl --data-binary @FILE {}{path} -i",
+            client.url()
         ));
         Ok(Done::Yes)
     }

@@ -5,8 +5,13 @@ use std::time::Duration;
 
 use haar_protocol::{Answer, Credit, Input, Output, Time};
 use haar_records::eip712::seals_hash;
-use haar_records::wire::{AttemptEnd, INLINE_BYTES_MAX, Offer, Payload, SealEntry, ToMiner};
-use haar_records::{Assignment, B256, BlobHash, JobId, MinerCredit, MinerId, Outcome, SealSet};
+use haar_records::wire::{
+    AttemptEnd, INLINE_BYTES_MAX, Offer, Payload, Provider, SealEntry, ToMiner,
+};
+use haar_records::{
+    Assignment, B256, BlobHash, JobId, MinerCredit, MinerId, Outcome, Profile, SealSet,
+};
+use haar_swarm::{FetchError, Fetched};
 use tokio::sync::mpsc;
 
 use crate::core::now;
@@ -179,10 +184,7 @@ async fn fetch_output(shared: Arc<Shared>, job: JobId, outcome: Outcome, from: V
                 .await;
             continue;
         };
-        let fetched = shared
-            .swarm
-            .fetch(outcome.output, outcome.output_bytes, &[provider])
-            .await;
+        let fetched = fetch_bounded(&shared, &outcome, &provider).await;
         match fetched {
             Ok(fetched) => {
                 let bytes = fetched.bytes.len() as u64;
@@ -203,6 +205,24 @@ async fn fetch_output(shared: Arc<Shared>, job: JobId, outcome: Outcome, from: V
                     .await;
             }
         }
+    }
+}
+
+/// Fetches an output whose size is one miner's word. The swarm verifies the true size before it
+/// loads anything, so a wrong word costs a second question and the profile stays the bound.
+async fn fetch_bounded(
+    shared: &Shared,
+    outcome: &Outcome,
+    provider: &Provider,
+) -> Result<Fetched, FetchError> {
+    let max = u64::from(Profile::V1.output_bytes_max);
+    let claimed = outcome.output_bytes.min(max);
+    let from = std::slice::from_ref(provider);
+    match shared.swarm.fetch(outcome.output, claimed, from).await {
+        Err(FetchError::WrongSize { actual, .. }) if actual <= max => {
+            shared.swarm.fetch(outcome.output, actual, from).await
+        }
+        other => other,
     }
 }
 

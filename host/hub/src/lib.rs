@@ -31,6 +31,11 @@ pub use crate::money::Money;
 pub use crate::settle::batch_id;
 pub use crate::shared::{HubOptions, Misbehaviour, Prices, Shared};
 
+/// How long a miner that left is expected back before its attempt lapses.
+const RETURN_MS: u64 = 10_000;
+/// How long a job waits for somebody to hire.
+const PATIENCE_MS: u64 = 30_000;
+
 /// A hub that cannot start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -91,7 +96,12 @@ impl Hub {
         .await?;
 
         let database = dir.join("hub.db");
-        let config = HubConfig::new(options.hub, options.domain);
+        let config = HubConfig {
+            // Miners look for a restarted hub every two seconds; their attempts wait for them.
+            return_ms: RETURN_MS,
+            patience_ms: PATIENCE_MS,
+            ..HubConfig::new(options.hub, options.domain)
+        };
         let (core, outbox) = core::Core::start(&database, config)?;
         let reader = journal::Journal::open(&database)?;
         let functions = functions::Functions::load(core.clone(), reader.functions()?)?;
@@ -108,6 +118,8 @@ impl Hub {
             calls: calls::Calls::default(),
             settler,
             money,
+            // JSON's numbers are exact up to 2^53 only.
+            life: u64::from_le_bytes(calls::random()) >> 11,
             token,
             reader: Mutex::new(reader),
         });

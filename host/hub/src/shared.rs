@@ -87,6 +87,8 @@ pub struct Shared {
     pub settler: Settler,
     /// The chain, if there is one.
     pub money: Option<Money>,
+    /// Drawn at every start, so that miners notice a hub that was killed and started again.
+    pub life: u64,
     /// What the operator's requests must carry.
     pub token: String,
     /// A second connection to the database, for reading.

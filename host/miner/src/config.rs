@@ -61,6 +61,9 @@ pub struct HubAddress {
     pub operator: Address,
     /// Where its signatures count.
     pub domain: Domain,
+    /// Which life of the hub's process answers. A hub that was killed says no goodbye; another
+    /// number tells sooner than the silence does.
+    pub life: u64,
 }
 
 /// A hub that cannot be found now; the miner tries again.

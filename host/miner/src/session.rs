@@ -22,7 +22,7 @@ const WELCOME_MAX: Duration = Duration::from_secs(10);
 const BINDING_SECONDS: u64 = 60 * 60;
 /// How often a connected miner looks whether its hub has moved: a hub that died says no goodbye, and
 /// the connection alone would tell after its idle time only.
-const LOOK_AGAIN: Duration = Duration::from_secs(5);
+const LOOK_AGAIN: Duration = Duration::from_secs(2);
 
 /// How a session ended.
 #[derive(Debug)]
@@ -153,12 +153,12 @@ async fn serve(driver: &Arc<Driver>, control: &Control, attempts: &mut JoinSet<(
     }
 }
 
-/// Returns when the hub listens elsewhere. One that cannot be looked up has not moved.
+/// Returns when the hub listens elsewhere or was started again. One that cannot be looked up has not moved.
 async fn moved(address: &HubAddress, look_up: &impl LookUp) {
     loop {
         tokio::time::sleep(LOOK_AGAIN).await;
         match look_up.look_up().await {
-            Ok(now) if now.provider != address.provider => return,
+            Ok(now) if (&now.provider, now.life) != (&address.provider, address.life) => return,
             Ok(_) | Err(_) => {}
         }
     }

@@ -34,6 +34,7 @@ pub fn hub(shared: &Shared) -> Answer {
             "house": options.house.to_string(),
             "endpoint": provider.endpoint.to_string(),
             "addresses": provider.addresses,
+            "life": shared.life,
             "base_fee": options.prices.base_fee.to_string(),
             "base_fee_atoms": options.prices.base_fee.0.to_string(),
             "fuel_price_atoms": options.prices.fuel_price,

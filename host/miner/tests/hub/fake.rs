@@ -98,6 +98,7 @@ impl Hub {
             hub: self.id,
             operator: self.key.address(),
             domain: self.domain,
+            life: 1,
         }
     }
 
