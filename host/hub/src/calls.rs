@@ -55,14 +55,36 @@ pub enum AskFault {
     Hub(String),
 }
 
+/// Calls with keys that can be placed at the same time, if their keys differ.
+const KEY_TURNS: usize = 64;
+
 /// Calls that wait, and the rows of jobs that live.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Calls {
     waiting: Mutex<BTreeMap<JobId, Vec<oneshot::Sender<Answer>>>>,
     rows: Mutex<BTreeMap<JobId, Arc<JobRow>>>,
+    /// One call of a key at a time: a retry that overtakes the first call must find its job.
+    turns: [tokio::sync::Mutex<()>; KEY_TURNS],
+}
+
+impl Default for Calls {
+    fn default() -> Self {
+        Self {
+            waiting: Mutex::default(),
+            rows: Mutex::default(),
+            turns: std::array::from_fn(|_| tokio::sync::Mutex::default()),
+        }
+    }
 }
 
 impl Calls {
+    /// Waits until no other call of this key is being placed.
+    async fn turn(&self, key: &str) -> tokio::sync::MutexGuard<'_, ()> {
+        let hash = blake3::hash(key.as_bytes());
+        let at = usize::from(hash.as_bytes()[0]) % KEY_TURNS;
+        self.turns[at].lock().await
+    }
+
     /// Wakes whoever waits for this job.
     pub fn answer(&self, job: &JobId, answer: &Answer) {
         self.rows().remove(job);
@@ -96,6 +118,10 @@ impl Shared {
     /// Makes a call a durable job, and returns its id and where the answer will come.
     pub async fn place(&self, ask: Ask) -> Result<(JobId, oneshot::Receiver<Answer>), AskFault> {
         let request = request_hash(&ask);
+        let _turn = match &ask.key {
+            Some(key) => Some(self.calls.turn(key).await),
+            None => None,
+        };
         if let Some(key) = &ask.key
             && let Some((before, job)) = self.find_request(key)?
         {
