@@ -10,6 +10,7 @@ use haar_bindings::{Chain, DevChain, Sender, dev};
 use haar_hub::{Hub, HubOptions, Misbehaviour, Money, Prices};
 use haar_records::{BuyerId, Domain, HubId, Keypair, Snm};
 use serde_json::json;
+use tokio::net::TcpListener;
 
 use crate::{Done, keys, out};
 
@@ -36,6 +37,9 @@ pub struct HubVerb {
     /// of a chain.
     #[arg(long, default_value = "none")]
     pub chain: String,
+    /// Where a dev chain answers JSON-RPC, for miners and buyers on this machine.
+    #[arg(long, default_value = "127.0.0.1:8545")]
+    pub chain_listen: SocketAddr,
     /// Where the contracts are on that chain, as `haar chain` writes it.
     #[arg(long)]
     pub deployment: Option<PathBuf>,
@@ -92,7 +96,7 @@ impl HubVerb {
                 .map(|HubCheat::Overcharge| Misbehaviour::Overcharge),
         };
         let running = Hub::start(options, money).await?;
-        say_ready(&running, json);
+        self.say_ready(&running, json);
         tokio::signal::ctrl_c()
             .await
             .context("cannot wait for an interrupt")?;
@@ -104,7 +108,7 @@ impl HubVerb {
         match self.chain.as_str() {
             "none" => Ok((Domain::default(), HubId::default(), None)),
             "dev" => {
-                let (contracts, hub) = develop(&self.dir, key).await?;
+                let (contracts, hub) = develop(&self.dir, self.chain_listen, key).await?;
                 let sender = Sender::new(contracts.chain(), key);
                 let domain = contracts.domain();
                 Ok((domain, hub, Some(Money::new(contracts, sender, hub, 0))))
@@ -164,10 +168,14 @@ async fn check_wallet(contracts: &Contracts, hub: HubId, key: &Keypair) -> Resul
 }
 
 /// A chain of the hub's own, kept in its folder: contracts, a registered wallet, a funded house.
-async fn develop(dir: &Path, key: &Keypair) -> Result<(Contracts, HubId)> {
+async fn develop(dir: &Path, listen: SocketAddr, key: &Keypair) -> Result<(Contracts, HubId)> {
     std::fs::create_dir_all(dir)
         .with_context(|| format!("cannot make the folder {}", dir.display()))?;
     let chain = DevChain::open(&dir.join("chain.log"), dev::system_clock)?;
+    let listener = TcpListener::bind(listen)
+        .await
+        .with_context(|| format!("cannot serve the dev chain at {listen}"))?;
+    tokio::spawn(dev::serve(listener, chain.clone()));
     let chain = Chain::dev(chain).await?;
     let rich = Sender::new(&chain, &dev::account(0).context("a development account")?);
     let path = dir.join("deployment.json");
@@ -194,30 +202,40 @@ async fn develop(dir: &Path, key: &Keypair) -> Result<(Contracts, HubId)> {
     Ok((contracts, hub))
 }
 
-fn say_ready(running: &Hub, json: bool) {
-    let shared = &running.shared;
-    let provider = shared.swarm.provider();
-    if json {
-        out::record(&json!({
-            "event": "ready",
-            "http": format!("http://{}", shared.http),
-            "hub": shared.options.hub.to_string(),
-            "operator": shared.options.key.address(),
-            "endpoint": provider.endpoint.to_string(),
-            "token_file": shared.options.dir.join("operator.token"),
-        }));
-        return;
+impl HubVerb {
+    fn say_ready(&self, running: &Hub, json: bool) {
+        let shared = &running.shared;
+        let provider = shared.swarm.provider();
+        if json {
+            out::record(&json!({
+                "event": "ready",
+                "http": format!("http://{}", shared.http),
+                "hub": shared.options.hub.to_string(),
+                "operator": shared.options.key.address(),
+                "endpoint": provider.endpoint.to_string(),
+                "token_file": shared.options.dir.join("operator.token"),
+            }));
+            return;
+        }
+        out::line(format_args!("hub      {}", shared.options.hub));
+        out::line(format_args!("buyers   http://{}", shared.http));
+        let chain = match self.chain.as_str() {
+            "dev" => format!(
+                " --chain http://{} --deployment {}",
+                self.chain_listen,
+                self.dir.join("deployment.json").display()
+            ),
+            _ => String::new(),
+        };
+        out::line(format_args!(
+            "miners   haar miner --hub http://{}{chain}",
+            shared.http
+        ));
+        out::line(format_args!(
+            "swarm    {} at {}",
+            provider.endpoint,
+            provider.addresses.join(", ")
+        ));
+        out::line("stop it with Ctrl-C; nothing is lost, whenever it stops");
     }
-    out::line(format_args!("hub      {}", shared.options.hub));
-    out::line(format_args!("buyers   http://{}", shared.http));
-    out::line(format_args!(
-        "miners   haar miner --hub http://{}",
-        shared.http
-    ));
-    out::line(format_args!(
-        "swarm    {} at {}",
-        provider.endpoint,
-        provider.addresses.join(", ")
-    ));
-    out::line("stop it with Ctrl-C; nothing is lost, whenever it stops");
 }

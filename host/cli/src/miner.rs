@@ -3,10 +3,11 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
+use haar_bindings::{Contracts, Sender, dev};
 use haar_miner::{HubAddress, LookUp, LookUpError, MinerConfig, MinerEvent, Misbehaviour};
-use haar_records::Address;
+use haar_records::{Address, Keypair, Snm};
 use serde_json::{Value, json};
 use std::sync::Mutex;
 use tokio::sync::{mpsc, watch};
@@ -14,6 +15,8 @@ use tokio::sync::{mpsc, watch};
 use crate::client::HubClient;
 use crate::{Done, keys, out};
 
+/// What a miner stakes on a development chain.
+const DEV_STAKE: Snm = Snm::whole(1_000);
 /// Events that wait to be printed.
 const EVENTS_WAITING_MAX: usize = 256;
 
@@ -38,7 +41,7 @@ pub struct MinerVerb {
     /// Where the miner listens, over UDP.
     #[arg(long, default_value = "0.0.0.0:0")]
     pub swarm: SocketAddr,
-    /// On a chain, insist on a hub with a stake: its URL.
+    /// The hub's chain: insist on a hub with a stake, and on a development chain get one as well.
     #[arg(long, requires = "deployment")]
     pub chain: Option<String>,
     /// Where the contracts are on that chain.
@@ -117,7 +120,7 @@ impl MinerVerb {
         let key = keys::load_or_make(&self.key.clone().unwrap_or(self.dir.join("miner.key")))?;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let client = HubClient::new(&self.hub)?;
-        self.check_stake(&client).await?;
+        self.check_stakes(&client, &key).await?;
         let config = MinerConfig {
             owner: self.owner.unwrap_or(key.address()),
             key,
@@ -162,19 +165,44 @@ impl MinerVerb {
     }
 
     /// A hub without a frozen stake may not pay, so nobody should work for it.
-    async fn check_stake(&self, client: &HubClient) -> Result<()> {
+    async fn check_stakes(&self, client: &HubClient, key: &Keypair) -> Result<()> {
         let (Some(url), Some(deployment)) = (&self.chain, &self.deployment) else {
             return Ok(());
         };
         let hub = client.facts().await?.hub()?;
         let contracts = crate::hub::open(url, deployment).await?;
-        let state = haar_bindings::hub::state(&contracts, hub).await?;
-        match state {
-            Some(state) if state.may_be_paid => Ok(()),
+        match haar_bindings::hub::state(&contracts, hub).await? {
+            Some(state) if state.may_be_paid => {}
             Some(state) => bail!("the hub is {}: it has no right to pay", state.phase),
             None => bail!("the hub's wallet {hub} is not on this chain"),
         }
+        let miner = haar_records::MinerId(key.address());
+        if haar_bindings::miner::state(&contracts, miner)
+            .await?
+            .is_some()
+        {
+            return Ok(());
+        }
+        if contracts.chain().id() != dev::CHAIN_ID {
+            bail!(
+                "{} has no stake in the miner registry {}",
+                miner,
+                contracts.at().miners
+            );
+        }
+        stake_on_dev_chain(&contracts, key, self.owner.unwrap_or(key.address())).await
     }
+}
+
+/// Money is free on a development chain: the miner gets what it needs to take part.
+async fn stake_on_dev_chain(contracts: &Contracts, key: &Keypair, owner: Address) -> Result<()> {
+    let rich = dev::account(0).context("a development account")?;
+    let rich = Sender::new(contracts.chain(), &rich);
+    let miner = Sender::new(contracts.chain(), key);
+    rich.give_gas(key.address(), 10).await?;
+    haar_bindings::snm::transfer(contracts, &rich, key.address(), DEV_STAKE).await?;
+    haar_bindings::miner::join(contracts, &miner, DEV_STAKE, key.address(), owner).await?;
+    Ok(())
 }
 
 fn say(event: &MinerEvent, json: bool) {
