@@ -8,15 +8,12 @@ use haar_records::{
     Status, TrapKind,
 };
 
-fn inputs() -> Vec<Input> {
-    let (miner, job) = (MinerId::from([1; 20]), JobId::from([2; 32]));
-    let signature = Signature([3; 65]);
-    let word = B256::repeat_byte(4);
-    let order = Order {
-        job,
+fn order() -> Order {
+    Order {
+        job: JobId::from([2; 32]),
         spec: SpecHash::from([5; 32]),
         buyer: BuyerId::from([6; 20]),
-        channel: word,
+        channel: B256::repeat_byte(4),
         max_charge: Snm(u128::MAX),
         fuel_price: u64::MAX,
         base_fee: Snm(1),
@@ -25,7 +22,13 @@ fn inputs() -> Vec<Input> {
         quorum: 2,
         deadline: Time(8),
         entropy: [9; 32],
-    };
+    }
+}
+
+fn inputs() -> Vec<Input> {
+    let (miner, job) = (MinerId::from([1; 20]), JobId::from([2; 32]));
+    let signature = Signature([3; 65]);
+    let word = B256::repeat_byte(4);
     let outcome = Outcome {
         status: Status::Trapped,
         exit_code: 0,
@@ -49,7 +52,7 @@ fn inputs() -> Vec<Input> {
             capacity: 8,
         },
         Input::MinerLeft { miner },
-        Input::Ordered(order),
+        Input::Ordered(order()),
         Input::Accepted { miner, job },
         Input::Declined { miner, job },
         Input::Abstained { miner, job },
