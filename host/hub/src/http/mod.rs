@@ -89,11 +89,15 @@ pub async fn serve(listener: TcpListener, shared: Arc<Shared>) {
 }
 
 async fn answer(shared: &Arc<Shared>, request: Request<Incoming>) -> Answer {
-    let checked = match check_framing(&request) {
-        Ok(()) => routes::route(shared, request).await,
-        Err(problem) => Err(problem),
-    };
-    checked.unwrap_or_else(Problem::into_answer)
+    if let Err(problem) = check_framing(&request) {
+        let mut answer = problem.into_answer();
+        // Nobody knows where the next request begins.
+        let close = header::HeaderValue::from_static("close");
+        answer.headers_mut().insert(header::CONNECTION, close);
+        return answer;
+    }
+    let answered = routes::route(shared, request).await;
+    answered.unwrap_or_else(Problem::into_answer)
 }
 
 /// Refuses what two HTTP parsers could read as two different requests (RFC 9112 §3.2, §6.1).
