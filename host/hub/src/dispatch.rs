@@ -45,7 +45,7 @@ async fn carry_out(shared: &Arc<Shared>, output: Output) {
             seals,
             to,
         } => {
-            request_reveal(shared, job, round, &seals, &to);
+            request_reveal(shared, job, round, &seals, &to).await;
         }
         Output::FetchOutput { job, outcome, from } => {
             tokio::spawn(fetch_output(shared.clone(), job, outcome, from));
@@ -128,8 +128,8 @@ async fn offer(
 }
 
 /// Signs the set of seals once and sends it to all who sealed.
-fn request_reveal(
-    shared: &Shared,
+async fn request_reveal(
+    shared: &Arc<Shared>,
     job: JobId,
     round: u32,
     seals: &[(MinerId, B256)],
@@ -150,12 +150,27 @@ fn request_reveal(
     };
     let seals: Vec<SealEntry> = seals.iter().map(entry).collect();
     for miner in to {
+        // One that sealed and then connected again has no stream: the offer, repeated, opens one.
+        if !shared.sessions.has_stream(miner, &job)
+            && let Err(error) = offer_again(shared, *miner, job).await
+        {
+            tracing::error!(target: "haar::attempt::not_offered", job = job.short(), %error);
+        }
         let message = ToMiner::RevealRequest {
             seal_set: seal_set.clone(),
             seals: seals.clone(),
         };
         shared.sessions.send(miner, &job, message);
     }
+}
+
+/// Repeats the offer of an attempt. Whoever sealed has time until the job's end to be asked again.
+async fn offer_again(shared: &Arc<Shared>, miner: MinerId, job: JobId) -> Result<(), String> {
+    let view = shared.core.look(|machine| machine.job(&job));
+    let view = view.ok_or("the job is gone")?;
+    let known = view.attempts.iter().find(|known| known.miner == miner);
+    let number = known.ok_or("the miner was never hired")?.attempt;
+    offer(shared, miner, job, number, view.order.deadline).await
 }
 
 /// Makes sure that the hub holds the agreed output, whoever of the agreeing miners has it.

@@ -87,6 +87,15 @@ impl Sessions {
         }
     }
 
+    /// Whether a message about this attempt can be sent.
+    #[must_use]
+    pub fn has_stream(&self, miner: &MinerId, job: &JobId) -> bool {
+        let state = self.lock();
+        let session = state.miners.get(miner);
+        let attempt = session.and_then(|session| session.attempts.get(job));
+        attempt.is_some_and(|attempt| !attempt.is_closed())
+    }
+
     /// Sends a message on the stream of an attempt, if it is still there.
     pub fn send(&self, miner: &MinerId, job: &JobId, message: ToMiner) {
         let mut state = self.lock();
