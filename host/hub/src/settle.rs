@@ -25,6 +25,8 @@ const COMMIT_WAIT: Duration = Duration::from_secs(60);
 const RETRY_AFTER: Duration = Duration::from_secs(2);
 /// The note that holds the last epoch whose batch is final.
 const FINAL_NOTE: &str = "final_epoch";
+/// The note that holds the last epoch from whose batch the miners were paid.
+const PAID_NOTE: &str = "paid_epoch";
 
 /// Hands batches to the task that commits them.
 #[derive(Debug)]
@@ -210,10 +212,7 @@ struct Paid {
 /// Finalizes every batch whose window is over, and pays the miners from the last one.
 async fn finish_due(shared: &Arc<Shared>) -> Result<Paid, String> {
     let words = |error: &dyn std::fmt::Display| error.to_string();
-    let noted = shared
-        .read(|journal| journal.note(FINAL_NOTE))
-        .map_err(|error| words(&error))?;
-    let last: u64 = noted.and_then(|text| text.parse().ok()).unwrap_or(0);
+    let mut last = noted_epoch(shared, FINAL_NOTE)?;
     let mut paid = Paid::default();
     for epoch in last + 1.. {
         let Some(signed) = load(shared, epoch)? else {
@@ -232,17 +231,31 @@ async fn finish_due(shared: &Arc<Shared>) -> Result<Paid, String> {
         finalized.map_err(|error| words(&error))?;
         tracing::info!(target: "haar::batch::finalized", epoch);
         paid.epochs.push(epoch);
+        last = epoch;
     }
 
-    if let (Some(epoch), Some(money)) = (paid.epochs.last(), &shared.money) {
-        let batch = shared.core.look(|machine| machine.batch(*epoch).cloned());
+    // Noted apart from the finality: a hub that dies in between pays after it has started again.
+    if let Some(money) = &shared.money
+        && noted_epoch(shared, PAID_NOTE)? < last
+    {
+        let batch = shared.core.look(|machine| machine.batch(last).cloned());
         if let Some(batch) = batch {
             money.pay(&batch).await?;
+            let note = Row::Note(PAID_NOTE, last.to_string());
+            let noted = shared.core.store(vec![note]).await;
+            noted.map_err(|error| words(&error))?;
             let pay = |(miner, sum): &(MinerId, Snm)| json!({ "miner": miner.to_string(), "cumulative": sum.to_string() });
             paid.miners = batch.pay.iter().map(pay).collect();
         }
     }
     Ok(paid)
+}
+
+/// The epoch in a note; 0 if there was none yet.
+fn noted_epoch(shared: &Shared, note: &str) -> Result<u64, String> {
+    let noted = shared.read(|journal| journal.note(note));
+    let noted = noted.map_err(|error| error.to_string())?;
+    Ok(noted.and_then(|text| text.parse().ok()).unwrap_or(0))
 }
 
 fn load(shared: &Shared, epoch: u64) -> Result<Option<Signed<BatchHeader>>, String> {
