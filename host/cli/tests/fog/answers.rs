@@ -52,7 +52,7 @@ async fn markdown_is_answered_as_a_page_over_http() {
     let request = fog.buyer.request(Method::POST, "/f/markdown/");
     let answer = fog
         .buyer
-        .send(request.body("# Fog\n\n<script>x</script> *thick*\n"))
+        .send(request.body("# Fog\n\n*thick*\n\n<script>x</script>\n"))
         .await;
     let page = String::from_utf8(answer.output().to_vec()).unwrap();
     assert!(
@@ -82,7 +82,7 @@ async fn markdown_is_answered_as_a_page_over_http() {
 async fn a_tile_of_mandelbrot_has_three_bytes_for_each_pixel() {
     let fog = shared().await;
     let tile = json!({
-        "width": 640, "height": 480, "x": 300, "y": 200, "tile_width": 48, "tile_height": 40,
+        "width": 640, "height": 480, "x": 150, "y": 200, "tile_width": 48, "tile_height": 40,
         "center_re": -0.5, "center_im": 0.0, "scale": 3.0, "iterations": 200,
     });
     let answer = fog

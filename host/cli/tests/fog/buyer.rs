@@ -27,10 +27,14 @@ pub struct Answer {
 }
 
 impl Buyer {
-    /// A client of the hub at this URL. It never asks again by itself.
+    /// A client of the hub at this URL. It never asks again by itself, and it keeps no connection:
+    /// one belongs to the runtime of the test that opened it, and ends with that test.
     pub fn new(url: &str) -> Self {
         let http = reqwest::Client::builder().no_proxy().timeout(PATIENCE);
-        let http = http.retry(reqwest::retry::never()).build().unwrap();
+        let http = http
+            .pool_max_idle_per_host(0)
+            .retry(reqwest::retry::never());
+        let http = http.build().unwrap();
         Self {
             url: url.to_owned(),
             http,

@@ -62,6 +62,11 @@ impl Hub {
         self.process.event("ready").await;
     }
 
+    /// Waits until the hub logs this event.
+    pub async fn logged(&mut self, event: &str) {
+        self.process.logged(event).await;
+    }
+
     /// What the operator's requests have to carry.
     pub fn token(&self) -> String {
         std::fs::read_to_string(self.dir.join("operator.token"))

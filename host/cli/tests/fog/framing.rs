@@ -10,16 +10,20 @@ use crate::process::{PATIENCE, drain};
 fn exchange(url: &str, bytes: &str) -> String {
     let mut stream = TcpStream::connect(url.strip_prefix("http://").unwrap()).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    stream.write_all(bytes.as_bytes()).unwrap();
-    stream.shutdown(Shutdown::Write).unwrap();
+    // A hub that has read enough hangs up while we still send.
+    let _ = stream.write_all(bytes.as_bytes());
+    let _ = stream.shutdown(Shutdown::Write);
     String::from_utf8_lossy(&drain(stream)).into_owned()
 }
 
-/// What is refused here would be followed by a smuggled request: it must never be answered.
+const SMUGGLED: &str = "GET /v1/hub HTTP/1.1\r\nHost: hub\r\n\r\n";
+
+/// Sends a head and a second request behind it, which must never be answered.
 #[track_caller]
-fn check_refused(url: &str, name: &str, bytes: &str) {
-    let answer = exchange(url, bytes);
-    assert!(answer.starts_with("HTTP/1.1 400 "), "{name}: {answer}");
+fn check(url: &str, (name, head): &(&str, String), statuses: &[&str]) {
+    let answer = exchange(url, &format!("{head}{SMUGGLED}"));
+    let status = answer.split(' ').nth(1).unwrap_or_default();
+    assert!(statuses.contains(&status), "{name}: {answer}");
     assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{name}: {answer}");
     assert!(
         !answer.contains("software"),
@@ -29,7 +33,6 @@ fn check_refused(url: &str, name: &str, bytes: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ambiguous_requests_are_refused_and_smuggle_nothing() {
-    const SMUGGLED: &str = "GET /v1/hub HTTP/1.1\r\nHost: hub\r\n\r\n";
     let fog = hub_alone().await;
     let post = "POST /v1/call/x HTTP/1.1\r\n";
     let host = "Host: hub\r\n";
@@ -39,26 +42,12 @@ async fn ambiguous_requests_are_refused_and_smuggle_nothing() {
             format!("{post}{host}Content-Length: 0\r\nContent-Length: 38\r\n\r\n"),
         ),
         (
-            "two equal lengths",
-            format!("{post}{host}Content-Length: 0\r\nContent-Length: 0\r\n\r\n"),
-        ),
-        (
             "a list of lengths",
             format!("{post}{host}Content-Length: 0, 38\r\n\r\n"),
         ),
         (
             "a signed length",
             format!("{post}{host}Content-Length: +0\r\n\r\n"),
-        ),
-        (
-            "length and chunks",
-            format!(
-                "{post}{host}Content-Length: 38\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
-            ),
-        ),
-        (
-            "chunks and length",
-            format!("{post}{host}Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n"),
         ),
         (
             "two encodings",
@@ -86,8 +75,29 @@ async fn ambiguous_requests_are_refused_and_smuggle_nothing() {
         ("a bare line", format!("{post}{host}nonsense\r\n\r\n")),
         ("no method at all", "\0\0\0\0\r\n\r\n".to_owned()),
     ];
-    for (name, head) in cases {
-        check_refused(&fog.hub.url, name, &format!("{head}{SMUGGLED}"));
+    for case in cases {
+        check(&fog.hub.url, &case, &["400"]);
+    }
+}
+
+/// RFC 9112 §6.1 lets a server go by the chunks alone if it hangs up afterwards.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_length_beside_chunks_ends_the_connection_with_its_answer() {
+    let fog = hub_alone().await;
+    let head = "POST /v1/call/x HTTP/1.1\r\nHost: hub\r\n";
+    let (chunked, chunks) = ("Transfer-Encoding: chunked\r\n", "0\r\n\r\n");
+    let cases = [
+        (
+            "length first",
+            format!("{head}Content-Length: 38\r\n{chunked}\r\n{chunks}"),
+        ),
+        (
+            "chunks first",
+            format!("{head}{chunked}Content-Length: 5\r\n\r\n{chunks}"),
+        ),
+    ];
+    for case in cases {
+        check(&fog.hub.url, &case, &["400", "404"]);
     }
 }
 

@@ -9,11 +9,15 @@
 mod answers;
 mod buyer;
 mod cheats;
+mod crash;
 mod fog;
 mod framing;
 mod guests;
 mod hostile;
+mod money;
 mod orders;
+mod pipes;
 mod problems;
 mod process;
 mod publishing;
+mod receipts;

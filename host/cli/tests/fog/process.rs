@@ -67,22 +67,35 @@ impl Process {
             if let Some(record) = self.events(event).pop() {
                 return record;
             }
-            if let Some(status) = self.child.try_wait().unwrap() {
-                panic!(
-                    "{} ended with {status} before '{event}':\n{}",
-                    self.name,
-                    self.complaints()
-                );
-            }
-            if PATIENCE < started.elapsed() {
-                panic!(
-                    "{} did not say '{event}':\n{}",
-                    self.name,
-                    self.complaints()
-                );
-            }
+            self.check_alive(event, started);
             pause().await;
         }
+    }
+
+    /// Waits until the log on stderr has this event.
+    pub async fn logged(&mut self, event: &str) {
+        let started = Instant::now();
+        while !self.complaints().contains(event) {
+            self.check_alive(event, started);
+            // Closer than other waits: whoever waits for a line of the log wants to strike then.
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    fn check_alive(&mut self, event: &str, started: Instant) {
+        if let Some(status) = self.child.try_wait().unwrap() {
+            panic!(
+                "{} ended with {status} before '{event}':\n{}",
+                self.name,
+                self.complaints()
+            );
+        }
+        assert!(
+            started.elapsed() < PATIENCE,
+            "{} did not say '{event}':\n{}",
+            self.name,
+            self.complaints()
+        );
     }
 
     /// All records of this event so far.
