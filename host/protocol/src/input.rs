@@ -10,8 +10,6 @@ use haar_records::{
     Address, B256, BuyerId, Fuel, JobId, JobOrder, MinerId, Outcome, Signature, Snm, SpecHash,
 };
 
-use crate::codec::{address, word};
-
 /// Milliseconds since 1970, as the driver's clock says.
 #[derive(
     Debug,
@@ -62,7 +60,7 @@ pub struct Order {
     #[n(2)]
     pub buyer: BuyerId,
     /// Where the money comes from.
-    #[cbor(n(3), with = "word")]
+    #[cbor(n(3), with = "haar_records::cbor::word")]
     pub channel: B256,
     /// Reserved now; what the job does not cost goes back.
     #[n(4)]
@@ -172,7 +170,7 @@ pub enum Input {
         #[n(0)]
         miner: MinerId,
         /// Who owns it.
-        #[cbor(n(1), with = "address")]
+        #[cbor(n(1), with = "haar_records::cbor::address")]
         owner: Address,
         /// Runs it can do at once.
         #[n(2)]
@@ -228,7 +226,7 @@ pub enum Input {
         #[n(1)]
         job: JobId,
         /// The commitment.
-        #[cbor(n(2), with = "word")]
+        #[cbor(n(2), with = "haar_records::cbor::word")]
         seal: B256,
         /// The miner's signature of the sealed receipt.
         #[n(3)]
@@ -247,7 +245,7 @@ pub enum Input {
         #[n(2)]
         outcome: Outcome,
         /// Opens the seal.
-        #[cbor(n(3), with = "word")]
+        #[cbor(n(3), with = "haar_records::cbor::word")]
         salt: B256,
         /// Unix seconds, by the miner's clock.
         #[n(4)]
@@ -293,7 +291,7 @@ pub enum Input {
         #[n(1)]
         amount: Snm,
         /// Names the deposit; a second one of the same name is the same one.
-        #[cbor(n(2), with = "word")]
+        #[cbor(n(2), with = "haar_records::cbor::word")]
         reference: B256,
     },
     /// Close the epoch: everything decided and not yet in a batch.

@@ -3,7 +3,6 @@
 //! One door in (`handle`), one door out (the outbox). Time and randomness come in as arguments;
 //! what should happen goes out as values. The rules, messages and states are in README.md.
 
-mod codec;
 pub mod config;
 pub mod hub;
 pub mod input;

@@ -74,7 +74,7 @@ pub struct Domain {
     #[n(0)]
     pub chain_id: u64,
     /// Address of the Settlement contract.
-    #[cbor(n(1), with = "address")]
+    #[cbor(n(1), with = "crate::cbor::address")]
     pub settlement: Address,
 }
 
@@ -151,54 +151,6 @@ pub fn receipts_hash(digests: &[B256]) -> B256 {
 pub fn miners_hash(miners: &[MinerId], receipts: B256) -> B256 {
     let miners: Vec<Address> = miners.iter().map(|miner| miner.0).collect();
     keccak256((miners, receipts).abi_encode_params())
-}
-
-/// CBOR form of an address.
-pub(crate) mod address {
-    use alloy_primitives::Address;
-    use minicbor::encode::Write;
-    use minicbor::{Decoder, Encoder};
-
-    pub(crate) fn encode<C, W: Write>(
-        value: &Address,
-        e: &mut Encoder<W>,
-        _: &mut C,
-    ) -> Result<(), minicbor::encode::Error<W::Error>> {
-        e.bytes(value.as_slice())?.ok()
-    }
-
-    pub(crate) fn decode<'b, C>(
-        d: &mut Decoder<'b>,
-        _: &mut C,
-    ) -> Result<Address, minicbor::decode::Error> {
-        let bytes = <[u8; 20]>::try_from(d.bytes()?)
-            .map_err(|_| minicbor::decode::Error::message("an address has 20 bytes"))?;
-        Ok(Address::from(bytes))
-    }
-}
-
-/// CBOR form of a 32-byte word.
-pub(crate) mod word {
-    use alloy_primitives::B256;
-    use minicbor::encode::Write;
-    use minicbor::{Decoder, Encoder};
-
-    pub(crate) fn encode<C, W: Write>(
-        value: &B256,
-        e: &mut Encoder<W>,
-        _: &mut C,
-    ) -> Result<(), minicbor::encode::Error<W::Error>> {
-        e.bytes(value.as_slice())?.ok()
-    }
-
-    pub(crate) fn decode<'b, C>(
-        d: &mut Decoder<'b>,
-        _: &mut C,
-    ) -> Result<B256, minicbor::decode::Error> {
-        let bytes = <[u8; 32]>::try_from(d.bytes()?)
-            .map_err(|_| minicbor::decode::Error::message("a word has 32 bytes"))?;
-        Ok(B256::from(bytes))
-    }
 }
 
 #[cfg(test)]

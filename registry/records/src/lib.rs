@@ -5,6 +5,7 @@
 //! on what was said. `vectors/*.json` at the root of the project holds the examples that the
 //! Solidity tests check as well.
 
+pub mod cbor;
 pub mod eip712;
 pub mod function;
 

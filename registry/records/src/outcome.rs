@@ -3,7 +3,6 @@
 use alloy_primitives::{B256, keccak256};
 use alloy_sol_types::SolValue;
 
-use crate::eip712::word;
 use crate::id::BlobHash;
 use crate::money::Fuel;
 
@@ -125,7 +124,7 @@ pub struct Outcome {
 )]
 pub struct OutcomeKey {
     /// Hash of status, exit code and output.
-    #[cbor(n(0), with = "word")]
+    #[cbor(n(0), with = "crate::cbor::word")]
     pub result: B256,
     /// Work done.
     #[n(1)]

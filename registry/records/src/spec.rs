@@ -3,7 +3,7 @@
 use alloy_primitives::{B256, keccak256};
 use alloy_sol_types::{SolStruct, SolValue};
 
-use crate::eip712::{JobOrder, JobSpec, RunConfigEntry, word};
+use crate::eip712::{JobOrder, JobSpec, RunConfigEntry};
 use crate::id::{BlobHash, SpecHash};
 use crate::money::{Fuel, Snm};
 
@@ -84,7 +84,7 @@ pub struct RunConfig {
     #[n(1)]
     pub memory_pages_max: u32,
     /// Seed of all randomness that the guest sees.
-    #[cbor(n(2), with = "word")]
+    #[cbor(n(2), with = "crate::cbor::word")]
     pub seed: B256,
     /// Nanoseconds since 1970 at which the guest's virtual clock starts.
     #[n(3)]

@@ -5,7 +5,7 @@
 
 use alloy_primitives::{Address, B256};
 
-use crate::eip712::{Assignment, Domain, MinerBinding, MinerCredit, SealSet, address, word};
+use crate::eip712::{Assignment, Domain, MinerBinding, MinerCredit, SealSet};
 use crate::id::{BlobHash, EndpointId, HubId, JobId, MinerId};
 use crate::outcome::Outcome;
 use crate::sign::{Signature, Signed};
@@ -94,7 +94,7 @@ pub struct Hello {
     #[n(0)]
     pub binding: Signed<MinerBinding>,
     /// Who owns the miner and is paid; one owner has one attempt in a job.
-    #[cbor(n(1), with = "address")]
+    #[cbor(n(1), with = "crate::cbor::address")]
     pub owner: Address,
     /// Attempts it runs at once.
     #[n(2)]
@@ -117,7 +117,7 @@ pub enum Welcome {
         #[n(0)]
         hub: HubId,
         /// The key that signs the hub's assignments.
-        #[cbor(n(1), with = "address")]
+        #[cbor(n(1), with = "crate::cbor::address")]
         operator: Address,
         /// Where its signatures count.
         #[n(2)]
@@ -190,7 +190,7 @@ pub struct SealEntry {
     #[n(0)]
     pub miner: MinerId,
     /// The commitment.
-    #[cbor(n(1), with = "word")]
+    #[cbor(n(1), with = "crate::cbor::word")]
     pub seal: B256,
 }
 
@@ -229,7 +229,7 @@ pub enum ToHub {
     #[n(2)]
     Sealed {
         /// `SealedReceipt.seal`.
-        #[cbor(n(0), with = "word")]
+        #[cbor(n(0), with = "crate::cbor::word")]
         seal: B256,
         /// The miner's signature of the sealed receipt.
         #[n(1)]
@@ -254,7 +254,7 @@ pub struct Reveal {
     #[n(0)]
     pub outcome: Outcome,
     /// Opens the seal.
-    #[cbor(n(1), with = "word")]
+    #[cbor(n(1), with = "crate::cbor::word")]
     pub salt: B256,
     /// Unix seconds, by the miner's clock.
     #[n(2)]

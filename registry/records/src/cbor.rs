@@ -1,12 +1,13 @@
-//! CBOR forms of foreign types, for the journal.
+//! CBOR forms of what minicbor does not know: `#[cbor(with = "…")]`.
 
 /// CBOR form of an address.
-pub(crate) mod address {
-    use haar_records::Address;
+pub mod address {
+    use alloy_primitives::Address;
     use minicbor::encode::Write;
     use minicbor::{Decoder, Encoder};
 
-    pub(crate) fn encode<C, W: Write>(
+    /// Writes the bytes.
+    pub fn encode<C, W: Write>(
         value: &Address,
         e: &mut Encoder<W>,
         _: &mut C,
@@ -14,7 +15,8 @@ pub(crate) mod address {
         e.bytes(value.as_slice())?.ok()
     }
 
-    pub(crate) fn decode<'b, C>(
+    /// Reads exactly as many bytes.
+    pub fn decode<'b, C>(
         d: &mut Decoder<'b>,
         _: &mut C,
     ) -> Result<Address, minicbor::decode::Error> {
@@ -25,12 +27,13 @@ pub(crate) mod address {
 }
 
 /// CBOR form of a 32-byte word.
-pub(crate) mod word {
-    use haar_records::B256;
+pub mod word {
+    use alloy_primitives::B256;
     use minicbor::encode::Write;
     use minicbor::{Decoder, Encoder};
 
-    pub(crate) fn encode<C, W: Write>(
+    /// Writes the bytes.
+    pub fn encode<C, W: Write>(
         value: &B256,
         e: &mut Encoder<W>,
         _: &mut C,
@@ -38,10 +41,8 @@ pub(crate) mod word {
         e.bytes(value.as_slice())?.ok()
     }
 
-    pub(crate) fn decode<'b, C>(
-        d: &mut Decoder<'b>,
-        _: &mut C,
-    ) -> Result<B256, minicbor::decode::Error> {
+    /// Reads exactly as many bytes.
+    pub fn decode<'b, C>(d: &mut Decoder<'b>, _: &mut C) -> Result<B256, minicbor::decode::Error> {
         let bytes = <[u8; 32]>::try_from(d.bytes()?)
             .map_err(|_| minicbor::decode::Error::message("a word has 32 bytes"))?;
         Ok(B256::from(bytes))
