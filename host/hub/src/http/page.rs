@@ -16,7 +16,7 @@ h1 { font-weight: 600; } h2 { margin-top: 2rem; font-size: 1.1rem; }
 pre { border: 1px solid var(--line); border-radius: 6px; padding: .75rem; overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; display: block; overflow-x: auto; }
 td, th { text-align: left; padding: .3rem .9rem .3rem 0; border-bottom: 1px solid var(--line); }
-code { font-size: .9em; overflow-wrap: anywhere; }
+code { font-size: .9em; white-space: nowrap; }
 </style></head><body>
 <h1>Haar</h1>
 <p>This hub runs functions on miners that nobody has to trust: several run each call, and only an
@@ -58,8 +58,11 @@ fn functions(page: &mut String, shared: &Shared) {
     for published in &latest {
         let record = &published.signed.record;
         page.push_str(&format!(
-            "<tr><td><code>{}</code></td><td>{}</td><td><code>{}</code></td></tr>",
-            record.function, published.kind, record.module
+            "<tr><td><code>{}</code></td><td>{}</td><td><code title=\"{}\">{}…</code></td></tr>",
+            record.function,
+            published.kind,
+            record.module,
+            record.module.short()
         ));
     }
     page.push_str(&format!(
@@ -81,8 +84,11 @@ fn miners(page: &mut String, shared: &Shared) {
                 (false, false) => "away",
             };
             format!(
-                "<tr><td><code>{}</code></td><td>{state}</td><td>{}</td><td>{}</td></tr>",
-                miner.miner, miner.record, miner.cumulative
+                "<tr><td><code title=\"{}\">{}…</code></td><td>{state}</td><td>{}</td><td>{}</td></tr>",
+                miner.miner,
+                miner.miner.short(),
+                miner.record,
+                miner.cumulative
             )
         };
         machine.miners().take(200).map(row).collect()
