@@ -48,19 +48,13 @@ impl Buyer {
 
     /// Sends a request; `None` when the hub is not there, or goes away meanwhile.
     pub async fn try_send(&self, request: RequestBuilder) -> Option<Answer> {
-        let response = request.send().await.ok()?;
-        let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        let body = response.bytes().await.ok()?.to_vec();
-        Some(Answer {
-            status,
-            headers,
-            body,
-        })
+        read(request).await.ok()
     }
 
     /// Sends a request to a hub that is there.
     pub async fn send(&self, request: RequestBuilder) -> Answer {
-        self.try_send(request).await.expect("the hub answers")
+        let answer = read(request).await;
+        answer.unwrap_or_else(|error| panic!("the hub does not answer: {error:?}"))
     }
 
     /// `GET`, as JSON.
@@ -118,6 +112,17 @@ impl Buyer {
             .await;
         assert_eq!(answer.status, 201, "{}", answer.text());
     }
+}
+
+async fn read(request: RequestBuilder) -> reqwest::Result<Answer> {
+    let response = request.send().await?;
+    let (status, headers) = (response.status().as_u16(), response.headers().clone());
+    let body = response.bytes().await?.to_vec();
+    Ok(Answer {
+        status,
+        headers,
+        body,
+    })
 }
 
 /// An author's word about a name.

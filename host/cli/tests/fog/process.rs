@@ -15,7 +15,7 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// A process with what it has said so far.
 pub struct Process {
     name: String,
-    child: Child,
+    child: Mutex<Child>,
     said: Arc<Mutex<Vec<String>>>,
     complained: Arc<Mutex<String>>,
 }
@@ -54,7 +54,7 @@ impl Process {
         });
         Self {
             name: name.into(),
-            child,
+            child: Mutex::new(child),
             said,
             complained,
         }
@@ -83,7 +83,7 @@ impl Process {
     }
 
     fn check_alive(&mut self, event: &str, started: Instant) {
-        if let Some(status) = self.child.try_wait().unwrap() {
+        if let Some(status) = self.child.lock().unwrap().try_wait().unwrap() {
             panic!(
                 "{} ended with {status} before '{event}':\n{}",
                 self.name,
@@ -115,16 +115,22 @@ impl Process {
     /// SIGKILL: the process gets no chance to put anything in order.
     pub fn kill(&mut self) {
         // One that has ended already is as dead as one can be.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        let mut child = self.child.lock().unwrap();
+        let _ = child.kill();
+        let _ = child.wait();
     }
 
     /// Shows what the process said, for whoever has to find out why a test failed.
     pub fn show(&self) {
+        let status = match self.child.lock().unwrap().try_wait() {
+            Ok(Some(status)) => format!("ended with {status}"),
+            _ => "runs".to_owned(),
+        };
         let said = self.said.lock().unwrap();
         let last = said.len().saturating_sub(20);
-        eprintln!("--- {}: stdout\n{}", self.name, said[last..].join("\n"));
-        eprintln!("--- {}: stderr\n{}", self.name, self.complaints());
+        eprintln!("--- {} {status}; stdout", self.name);
+        eprintln!("{}", said[last..].join("\n"));
+        eprintln!("--- stderr\n{}", self.complaints());
     }
 }
 
