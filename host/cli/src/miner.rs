@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use haar_bindings::{Contracts, Sender, dev};
 use haar_miner::{HubAddress, LookUp, LookUpError, MinerConfig, MinerEvent, Misbehaviour};
-use haar_records::{Address, Keypair, Snm};
+use haar_records::{Address, JobId, Keypair, Snm};
 use serde_json::{Value, json};
 use std::sync::Mutex;
 use tokio::sync::{mpsc, watch};
@@ -242,11 +242,20 @@ fn say(event: &MinerEvent, json: bool) {
 }
 
 fn record(event: &MinerEvent) -> Value {
+    let of_job = |event: &str, job: &JobId| json!({ "event": event, "job": job.to_string() });
     match event {
+        MinerEvent::Started { miner, .. } => {
+            json!({ "event": "started", "miner": miner.to_string() })
+        }
         MinerEvent::Joined { .. } => json!({ "event": "joined" }),
         MinerEvent::Refused { reason } => json!({ "event": "refused", "reason": reason }),
         MinerEvent::Lost { reason } => json!({ "event": "lost", "reason": reason }),
-        MinerEvent::Offered { job, .. } => json!({ "event": "offered", "job": job.to_string() }),
+        MinerEvent::Offered { job, .. } => of_job("offered", job),
+        MinerEvent::Sealed { job, .. } => of_job("sealed", job),
+        MinerEvent::Revealed { job } => of_job("revealed", job),
+        MinerEvent::Declined { job, reason } => {
+            json!({ "event": "declined", "job": job.to_string(), "reason": reason })
+        }
         MinerEvent::Ran { job, outcome, ms } => json!({
             "event": "ran", "job": job.to_string(), "ms": ms,
             "fuel_used": outcome.fuel_used.0, "output": outcome.output.to_string(),
@@ -261,6 +270,7 @@ fn record(event: &MinerEvent) -> Value {
         MinerEvent::Faulted { fault, .. } => {
             json!({ "event": "faulted", "fault": fault.to_string() })
         }
+        MinerEvent::Evidence(conflict) => of_job("evidence", &conflict.job),
         _ => json!({ "event": "other" }),
     }
 }

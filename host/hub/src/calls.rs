@@ -94,6 +94,17 @@ impl Calls {
         }
     }
 
+    /// Forgets buyers of this job who do not wait any more.
+    pub fn forget(&self, job: &JobId) {
+        let mut waiting = self.waiting();
+        if let Some(waiters) = waiting.get_mut(job) {
+            waiters.retain(|waiter| !waiter.is_closed());
+            if waiters.is_empty() {
+                waiting.remove(job);
+            }
+        }
+    }
+
     /// A job's row: from memory while it lives, else from the journal.
     pub(crate) fn row(&self, shared: &Shared, job: &JobId) -> Result<Option<Arc<JobRow>>, String> {
         if let Some(row) = self.rows().get(job) {

@@ -118,6 +118,7 @@ impl Hub {
             calls: calls::Calls::default(),
             settler,
             money,
+            put_bytes: std::sync::atomic::AtomicU64::default(),
             // JSON's numbers are exact up to 2^53 only.
             life: u64::from_le_bytes(calls::random()) >> 11,
             token,

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 /// Bytes of one blob over HTTP; larger ones come through the swarm.
 pub const BLOB_BYTES_MAX: u64 = 64 << 20;
+/// Bytes that strangers may leave with `PUT /v1/blobs` during one life of the hub.
+pub const BLOBS_PUT_BYTES_MAX: u64 = 4 << 30;
 /// Bytes of one module that can be published.
 pub const MODULE_BYTES_MAX: u64 = 10 << 20;
 /// Bytes of one call's input.

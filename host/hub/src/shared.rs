@@ -87,6 +87,8 @@ pub struct Shared {
     pub settler: Settler,
     /// The chain, if there is one.
     pub money: Option<Money>,
+    /// Bytes that were left with `PUT /v1/blobs` since the start.
+    pub put_bytes: std::sync::atomic::AtomicU64,
     /// Drawn at every start, so that miners notice a hub that was killed and started again.
     pub life: u64,
     /// What the operator's requests must carry.

@@ -1,6 +1,7 @@
 //! Blobs over HTTP: for publishing, for tabs, and for whoever has no iroh.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use http::{HeaderValue, Request, StatusCode, header};
@@ -8,7 +9,7 @@ use hyper::body::Incoming;
 use serde_json::json;
 
 use super::{Answer, Problem, full, json, read_body};
-use crate::limits::BLOB_BYTES_MAX;
+use crate::limits::{BLOB_BYTES_MAX, BLOBS_PUT_BYTES_MAX};
 use crate::shared::Shared;
 use haar_records::BlobHash;
 
@@ -48,6 +49,16 @@ pub async fn put(
         StatusCode::CREATED,
         &json!({ "hash": found.to_string(), "bytes": size }),
     ))
+}
+
+/// Nobody deletes what a function needs, so what strangers may leave here is bounded.
+fn storage_full() -> Problem {
+    Problem::new(
+        StatusCode::INSUFFICIENT_STORAGE,
+        "storage-full",
+        format!("this hub takes {BLOBS_PUT_BYTES_MAX} bytes of blobs between two starts"),
+        "publish at another hub, or ask this one's owner to start it again",
+    )
 }
 
 /// `GET /v1/blobs/<hash>`, with a single `Range: bytes=a-b` if asked.

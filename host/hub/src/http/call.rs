@@ -240,7 +240,10 @@ pub async fn run(shared: &Arc<Shared>, ask: Ask) -> Result<Done, Problem> {
     let verdict = match tokio::time::timeout(wait, answer).await {
         Ok(Ok(verdict)) => verdict,
         Ok(Err(_)) => return Err(Problem::internal("the hub is stopping")),
-        Err(_) => return Err(no_verdict(job, NoVerdict::Deadline)),
+        Err(_) => {
+            shared.calls.forget(&job);
+            return Err(no_verdict(job, NoVerdict::Deadline));
+        }
     };
     tracing::debug!(target: "haar::call::answered", job = job.short(), ms = asked.elapsed().as_millis());
     finish(shared, job, &verdict).await

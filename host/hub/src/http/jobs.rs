@@ -38,7 +38,9 @@ pub async fn order(
     let function = find(shared, name)?;
     let headers = request.headers().clone();
     let input = read_body(request, INPUT_BYTES_MAX).await?;
-    let (job, _) = shared.place(ask(function, input, &headers)?).await?;
+    let (job, answer) = shared.place(ask(function, input, &headers)?).await?;
+    drop(answer);
+    shared.calls.forget(&job);
     let links = json!({
         "job": job.to_string(),
         "state": format!("/v1/jobs/{job}"),
