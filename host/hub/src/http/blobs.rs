@@ -40,6 +40,12 @@ pub async fn put(
         ));
     }
     let size = bytes.len();
+    if !shared.swarm.has(found).await {
+        let before = shared.put_bytes.fetch_add(size as u64, Ordering::Relaxed);
+        if before.saturating_add(size as u64) > BLOBS_PUT_BYTES_MAX {
+            return Err(storage_full());
+        }
+    }
     shared
         .swarm
         .publish(bytes)
