@@ -11,8 +11,6 @@ use anyhow::{Context, Result};
 
 use crate::{console, process};
 
-/// Asked last, for machines whose own mirrors lack the suites.
-const MIRROR: &str = "http://deb.debian.org/debian/";
 const MIRRORS_MAX: usize = 4;
 const KEYRINGS: [&str; 2] = [
     "/usr/share/keyrings/debian-archive-keyring.pgp",
@@ -102,7 +100,7 @@ pub fn keyring() -> Option<&'static str> {
     KEYRINGS.into_iter().find(|path| Path::new(path).exists())
 }
 
-/// The mirrors that apt is configured with, then Debian's own.
+/// The mirrors that apt is configured with, and no others.
 pub fn mirrors() -> Vec<String> {
     let mut apt = Command::new("apt-get");
     let targets = process::read(apt.args(["indextargets", "--format", "$(REPO_URI)"]));
@@ -116,9 +114,6 @@ fn parse_mirrors(index_targets: &str) -> Vec<String> {
         if fits && mirrors.len() < MIRRORS_MAX && !mirrors.iter().any(|known| known == line) {
             mirrors.push(line.to_owned());
         }
-    }
-    if !mirrors.iter().any(|known| known == MIRROR) {
-        mirrors.push(MIRROR.to_owned());
     }
     mirrors
 }
@@ -142,10 +137,10 @@ mod tests {
     }
 
     #[test]
-    fn mirrors_come_once_each_and_end_with_debians_own() {
+    fn mirrors_come_once_each_and_without_the_security_ones() {
         let mine = "http://mirror.example/debian/";
         let lines = format!("{mine}\n{mine}\nhttp://mirror.example/debian-security/\n");
-        assert_eq!(parse_mirrors(&lines), [mine, MIRROR]);
-        assert_eq!(parse_mirrors(MIRROR), [MIRROR]);
+        assert_eq!(parse_mirrors(&lines), [mine]);
+        assert!(parse_mirrors("").is_empty());
     }
 }
