@@ -148,7 +148,8 @@ impl Shared {
             None => self.house_order(&ask, spec.hash()),
         };
         let job = JobId(self.options.domain.digest(&order.record));
-        let (taken, mut rows) = machine_order(job, &order.record, &ask, spec.hash());
+        let taken = machine_order(job, &order.record, &ask, spec.hash());
+        let mut rows = Vec::new();
         let row = JobRow {
             spec,
             order,
@@ -269,8 +270,9 @@ impl Shared {
     }
 }
 
-fn machine_order(job: JobId, order: &JobOrder, ask: &Ask, spec: SpecHash) -> (Order, Vec<Row>) {
-    let taken = Order {
+/// The order as the machine takes it, with the randomness from which it hires.
+fn machine_order(job: JobId, order: &JobOrder, ask: &Ask, spec: SpecHash) -> Order {
+    Order {
         job,
         spec,
         buyer: BuyerId(order.buyer),
@@ -283,16 +285,17 @@ fn machine_order(job: JobId, order: &JobOrder, ask: &Ask, spec: SpecHash) -> (Or
         quorum: order.quorum,
         deadline: haar_protocol::Time(order.deadline.saturating_mul(1_000)),
         entropy: random(),
-    };
-    (taken, Vec::new())
+    }
 }
 
-/// What an idempotency key stands for.
+/// What an idempotency key stands for. The payer is inside: nobody gets another's job by its key.
 fn request_hash(ask: &Ask) -> BlobHash {
     let mut hasher = blake3::Hasher::new();
     hasher.update(ask.function.signed.record.module.as_bytes());
     hasher.update(&ask.fuel_max.0.to_le_bytes());
     hasher.update(&[ask.quorum]);
+    let payer = ask.order.as_ref().map(|order| order.record.buyer);
+    hasher.update(payer.unwrap_or_default().as_slice());
     hasher.update(&ask.input);
     BlobHash::from(*hasher.finalize().as_bytes())
 }

@@ -28,7 +28,6 @@ use tokio::task::JoinHandle;
 
 pub use crate::journal::JournalError;
 pub use crate::money::Money;
-pub use crate::settle::batch_id;
 pub use crate::shared::{HubOptions, Misbehaviour, Prices, Shared};
 
 /// How long a miner that left is expected back before its attempt lapses.

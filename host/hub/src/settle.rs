@@ -16,6 +16,8 @@ use tokio::sync::mpsc;
 
 pub use crate::money::Money;
 
+use haar_bindings::settle::batch_id;
+
 use crate::journal::Row;
 use crate::shared::{Misbehaviour, Shared};
 
@@ -286,10 +288,4 @@ pub(crate) fn describe(shared: &Shared, epoch: u64) -> Option<Value> {
         },
         "signature": signed.signature.to_string(),
     }))
-}
-
-/// A batch's name on the chain: the header's struct hash.
-#[must_use]
-pub fn batch_id(header: &BatchHeader) -> B256 {
-    haar_records::eip712::struct_hash(header)
 }

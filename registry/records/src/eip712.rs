@@ -117,12 +117,6 @@ impl JobLeaf {
     }
 }
 
-/// EIP-712's `hashStruct(record)`, which belongs to no domain.
-#[must_use]
-pub fn struct_hash<T: SolStruct>(record: &T) -> B256 {
-    record.eip712_hash_struct()
-}
-
 /// `seal = keccak256(abi.encode(jobId, miner, resultHash, fuelUsed, salt))`.
 ///
 /// The miner is inside, so a copied seal cannot be opened; the salt has 32 bytes, so a one-bit
