@@ -22,7 +22,7 @@ const fn layer(name: &'static str, imports: &'static [&'static str]) -> Layer {
 
 /// From the bottom to the top. The hub imports `meter` to refuse a bad module at publish; it never
 /// imports `sandbox`, because it never runs a guest.
-const LAYERS: [Layer; 13] = [
+const LAYERS: [Layer; 15] = [
     layer("haar-records", &[]),
     layer("haar-meter", &["haar-records"]),
     layer("haar-wasi", &["haar-records"]),
@@ -30,6 +30,11 @@ const LAYERS: [Layer; 13] = [
     layer("haar-bindings", &["haar-records"]),
     layer("haar-swarm", &["haar-records"]),
     layer("haar-sandbox", &["haar-records", "haar-meter", "haar-wasi"]),
+    layer("haar-web", &["haar-meter", "haar-wasi"]),
+    layer(
+        "haar-lab",
+        &["haar-records", "haar-meter", "haar-wasi", "haar-sandbox"],
+    ),
     layer(
         "haar-hub",
         &[
@@ -95,7 +100,8 @@ const OUTSIDE: [Outside; 14] = [
     outside("iroh", &["haar-swarm"]),
     Outside {
         name: "wasmtime",
-        owners: &["haar-sandbox"],
+        // The lab compares engines with each other.
+        owners: &["haar-sandbox", "haar-lab"],
         // Their tests run what they made; their code knows no engine.
         test_owners: &["haar-meter", "haar-wasi"],
     },

@@ -1,0 +1,3 @@
+//! Measures and attacks the machine: agreement of engines, overhead, calibration, fuzzing.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! The pass and the host interface as one WebAssembly module, for browsers and every other engine.
