@@ -4,10 +4,11 @@ use wasm_encoder::reencode::{Reencode, RoundtripReencoder};
 use wasm_encoder::{BlockType, Function, Instruction, ValType};
 use wasmparser::Operator;
 
-use crate::charges::Charge;
 use crate::floats::{Role, Shape, role};
+use crate::flow::{Place, Side};
 use crate::fuel::{STATUS_ABORT, STATUS_OUT_OF_FUEL, STATUS_STACK};
 use crate::ir::Code;
+use crate::placement::Charge;
 use crate::plan::BodyPlan;
 use crate::rejected::Rejected;
 use crate::types::encode;
@@ -199,14 +200,22 @@ impl<'p> Emitter<'p> {
         let mut charges = self.plan.fuel.charges.iter().peekable();
         let mut canonical = self.plan.nan.canonical.iter().peekable();
         for (index, op) in body.ops.iter().enumerate() {
-            while let Some(charge) = charges.next_if(|charge| charge.before == index) {
+            let index = index as u32;
+            let mut charge_at = |side| {
+                let place = Place { index, side };
+                charges.next_if(|charge| charge.place == place)
+            };
+            if let Some(charge) = charge_at(Side::Before) {
                 self.write_charge(charge);
             }
             if !op.is_live {
                 continue;
             }
-            self.write_operator(op.op.clone())?;
-            if canonical.next_if_eq(&&(index as u32)).is_some()
+            match charge_at(Side::Aside) {
+                Some(charge) => self.write_aside(&op.op, charge)?,
+                None => self.write_operator(op.op.clone())?,
+            }
+            if canonical.next_if_eq(&&index).is_some()
                 && let Role::Makes { to, .. } = role(&op.op)
             {
                 self.write_canonical(to);
@@ -216,6 +225,20 @@ impl<'p> Emitter<'p> {
             }
         }
         Ok(())
+    }
+
+    /// Writes an instruction with a charge on its second way.
+    fn write_aside(&mut self, op: &Operator<'_>, charge: &Charge) -> Result<(), Rejected> {
+        if let Operator::BrIf { relative_depth } = op {
+            self.put(Instruction::If(BlockType::Empty));
+            self.write_charge(charge);
+            self.put(Instruction::Br(relative_depth + 1));
+            self.put(Instruction::End);
+            return Ok(());
+        }
+        self.put(Instruction::Else);
+        self.write_charge(charge);
+        self.write_operator(op.clone())
     }
 
     fn write_charge(&mut self, charge: &Charge) {

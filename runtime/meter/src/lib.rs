@@ -8,16 +8,17 @@
 mod admission;
 mod assemble;
 mod body;
-mod charges;
 mod class;
 mod constants;
 mod emit;
 mod floats;
+mod flow;
 mod fuel;
 mod imports;
 mod ir;
 pub mod limits;
 mod nan;
+mod placement;
 mod plan;
 mod rejected;
 pub mod schedule;
