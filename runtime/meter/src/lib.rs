@@ -12,6 +12,7 @@ mod charges;
 mod class;
 mod constants;
 mod emit;
+mod emit_nan;
 mod floats;
 mod fuel;
 mod imports;
