@@ -4,7 +4,7 @@ use wasm_encoder::reencode::{Reencode, RoundtripReencoder};
 use wasm_encoder::{BlockType, Function, Instruction, ValType};
 use wasmparser::Operator;
 
-use crate::floats::{Role, Shape, role};
+use crate::emit_nan::NanState;
 use crate::flow::{Place, Side};
 use crate::fuel::{STATUS_ABORT, STATUS_OUT_OF_FUEL, STATUS_STACK};
 use crate::ir::Code;
@@ -61,12 +61,9 @@ pub(crate) fn write_body(
 /// The local variables of a metered function. Parameters keep their places, fuel and depth follow
 /// them, then come the guest's locals and the temporaries.
 #[derive(Debug, Clone, Copy)]
-struct Locals {
+pub(crate) struct Locals {
     params: u32,
     i32: u32,
-    f32: u32,
-    f64: u32,
-    v128: u32,
 }
 
 impl Locals {
@@ -78,28 +75,21 @@ impl Locals {
         self.params + 1
     }
 
-    fn of_guest(&self, index: u32) -> u32 {
+    pub(crate) fn of_guest(&self, index: u32) -> u32 {
         if index < self.params {
             index
         } else {
             index + 2
         }
     }
-
-    fn for_shape(&self, shape: Shape) -> u32 {
-        match shape {
-            Shape::F32 => self.f32,
-            Shape::F64 => self.f64,
-            Shape::F32x4 | Shape::F64x2 => self.v128,
-        }
-    }
 }
 
-struct Emitter<'p> {
-    code: Function,
-    plan: &'p BodyPlan,
+pub(crate) struct Emitter<'p> {
+    pub(crate) code: Function,
+    pub(crate) plan: &'p BodyPlan,
     places: &'p Places,
-    locals: Locals,
+    pub(crate) locals: Locals,
+    pub(crate) nan: NanState,
     /// Blocks of the guest that are open.
     nesting: u32,
 }
@@ -113,32 +103,23 @@ impl<'p> Emitter<'p> {
             next += count;
             runs.push((*count, encode(*ty)));
         }
-        let mut add = |is_needed, ty| {
-            let index = next;
-            if is_needed {
-                runs.push((1, ty));
-                next += 1;
-            }
-            index
-        };
-        let temporaries = plan.nan.temporaries;
-        let locals = Locals {
-            params,
-            i32: add(plan.fuel.needs_temporary, ValType::I32),
-            f32: add(temporaries.f32, ValType::F32),
-            f64: add(temporaries.f64, ValType::F64),
-            v128: add(temporaries.v128, ValType::V128),
-        };
+        let locals = Locals { params, i32: next };
+        if plan.fuel.needs_temporary {
+            runs.push((1, ValType::I32));
+            next += 1;
+        }
+        let nan = NanState::new(&plan.nan, next, &mut runs);
         Self {
             code: Function::new(runs),
             plan,
             places,
             locals,
+            nan,
             nesting: 0,
         }
     }
 
-    fn put(&mut self, instruction: Instruction<'_>) {
+    pub(crate) fn put(&mut self, instruction: Instruction<'_>) {
         self.code.instruction(&instruction);
     }
 
@@ -198,13 +179,16 @@ impl<'p> Emitter<'p> {
 
     fn write_operators(&mut self, body: &Code<'_>) -> Result<(), Rejected> {
         let mut charges = self.plan.fuel.charges.iter().peekable();
-        let mut canonical = self.plan.nan.canonical.iter().peekable();
         for (index, op) in body.ops.iter().enumerate() {
-            let index = index as u32;
             let mut charge_at = |side| {
-                let place = Place { index, side };
+                let place = Place {
+                    index: index as u32,
+                    side,
+                };
                 charges.next_if(|charge| charge.place == place)
             };
+            // Before any check, so that no run stops between a raw store and its repair.
+            self.write_before(index);
             if let Some(charge) = charge_at(Side::Before) {
                 self.write_charge(charge);
             }
@@ -213,13 +197,10 @@ impl<'p> Emitter<'p> {
             }
             match charge_at(Side::Aside) {
                 Some(charge) => self.write_aside(&op.op, charge)?,
+                None if self.write_float(index, &op.op) => {}
                 None => self.write_operator(op.op.clone())?,
             }
-            if canonical.next_if_eq(&&index).is_some()
-                && let Role::Makes { to, .. } = role(&op.op)
-            {
-                self.write_canonical(to);
-            }
+            self.write_after(index, &op.op);
             if op.is_dead_after {
                 self.put(Instruction::Unreachable);
             }
@@ -367,42 +348,5 @@ impl<'p> Emitter<'p> {
         self.put(Instruction::LocalTee(fuel));
         self.write_check();
         self.put(Instruction::LocalGet(length));
-    }
-
-    /// Replaces every NaN in the value on the stack by the positive canonical one.
-    fn write_canonical(&mut self, shape: Shape) {
-        /// The canonical NaN in all lanes.
-        const F32X4: i128 = 0x7fc0_0000_7fc0_0000_7fc0_0000_7fc0_0000;
-        const F64X2: i128 = 0x7ff8_0000_0000_0000_7ff8_0000_0000_0000;
-
-        let value = self.locals.for_shape(shape);
-        let (canonical, equal, choose) = match shape {
-            Shape::F32 => (
-                Instruction::F32Const(wasm_encoder::Ieee32::new(0x7fc0_0000)),
-                Instruction::F32Eq,
-                Instruction::Select,
-            ),
-            Shape::F64 => (
-                Instruction::F64Const(wasm_encoder::Ieee64::new(0x7ff8_0000_0000_0000)),
-                Instruction::F64Eq,
-                Instruction::Select,
-            ),
-            Shape::F32x4 => (
-                Instruction::V128Const(F32X4),
-                Instruction::F32x4Eq,
-                Instruction::V128Bitselect,
-            ),
-            Shape::F64x2 => (
-                Instruction::V128Const(F64X2),
-                Instruction::F64x2Eq,
-                Instruction::V128Bitselect,
-            ),
-        };
-        self.put(Instruction::LocalTee(value));
-        self.put(canonical);
-        self.put(Instruction::LocalGet(value));
-        self.put(Instruction::LocalGet(value));
-        self.put(equal);
-        self.put(choose);
     }
 }

@@ -11,6 +11,7 @@ mod body;
 mod class;
 mod constants;
 mod emit;
+mod emit_nan;
 mod floats;
 mod flow;
 mod fuel;
