@@ -7,10 +7,13 @@
 
 mod admission;
 mod assemble;
+mod bodies;
 mod body;
+mod callgraph;
 mod class;
 mod constants;
 mod emit;
+mod emit_calls;
 mod emit_nan;
 mod floats;
 mod flow;
@@ -23,6 +26,7 @@ mod placement;
 mod plan;
 mod rejected;
 pub mod schedule;
+mod stack;
 mod types;
 mod wrappers;
 

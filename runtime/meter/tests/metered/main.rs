@@ -12,3 +12,4 @@ mod oracle;
 mod placement;
 mod refused;
 mod shape;
+mod stack;
