@@ -180,17 +180,17 @@ impl<'p> Emitter<'p> {
         let mut charges = self.plan.fuel.charges.iter().peekable();
         for (index, op) in body.ops.iter().enumerate() {
             // Before any check, so that no run stops between a raw store and its repair.
-            self.write_before(index);
+            self.write_before(index, body)?;
             while let Some(charge) = charges.next_if(|charge| charge.before == index) {
                 self.write_charge(charge);
             }
             if !op.is_live {
                 continue;
             }
-            if !self.write_float(index, &op.op) {
+            if !self.write_store(index, &op.op)? {
                 self.write_operator(op.op.clone())?;
             }
-            self.write_after(index, &op.op);
+            self.write_after(index);
             if op.is_dead_after {
                 self.put(Instruction::Unreachable);
             }
@@ -285,7 +285,7 @@ impl<'p> Emitter<'p> {
         Ok(())
     }
 
-    fn copy(&mut self, op: Operator<'_>) -> Result<(), Rejected> {
+    pub(crate) fn copy(&mut self, op: Operator<'_>) -> Result<(), Rejected> {
         let instruction =
             RoundtripReencoder
                 .instruction(op)
