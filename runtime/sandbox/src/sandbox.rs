@@ -1,20 +1,27 @@
 //! The door of this crate: prepare a module, run a spec.
 
+use std::fs::File;
 use std::num::NonZero;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use haar_meter::fuel_at_start;
-use haar_records::{BlobHash, Fuel, Outcome, Profile, RunConfig, money};
+use haar_records::{Fuel, Outcome, Profile, RunConfig, money};
 use haar_wasi::Wasi;
 use wasmtime::{Engine, Linker, Store};
 
-use crate::cache::{Cache, Key};
+use crate::artifact::{Artifact, ArtifactError, CodeId};
+use crate::cache::Cache;
+#[cfg(unix)]
+use crate::code_cache::CodeCache;
+use crate::compiler::Compiler;
 use crate::engine::{engine, thread_stack_bytes};
 use crate::environment::environment;
 use crate::guest::{Guest, linker};
 use crate::machine::Machine;
+use crate::native;
 use crate::outcome::{Abstain, outcome, unstarted};
 use crate::prepare::{PrepareError, Prepared, meter_profile, pages_limit};
+use crate::seal::CodeKey;
 use crate::stack::with_stack;
 
 /// The most runs at once that a sandbox can be made for: each reserves 4 GiB of address space.
@@ -79,8 +86,11 @@ pub struct Run {
 /// Runs guests, each in a fresh instance.
 pub struct Sandbox {
     engine: Engine,
+    compiler: Compiler,
     linker: Linker<Guest>,
-    cache: Cache,
+    cache: Cache<Arc<Prepared>>,
+    #[cfg(unix)]
+    code: Option<CodeCache>,
     seats: Seats,
 }
 
@@ -99,11 +109,30 @@ impl Sandbox {
             reason: format!("{error:#}"),
         })?;
         Ok(Self {
+            compiler: Compiler::over(engine.clone()),
             engine,
             linker,
             cache: Cache::new(config.prepared_max),
+            #[cfg(unix)]
+            code: None,
             seats: Seats::new(concurrency),
         })
+    }
+
+    /// Keeps compiled code in a cache on disk, and takes it from there.
+    #[cfg(unix)]
+    #[must_use]
+    pub fn with_code_cache(self, code: CodeCache) -> Self {
+        Self {
+            code: Some(code),
+            ..self
+        }
+    }
+
+    /// Makes what this sandbox loads.
+    #[must_use]
+    pub fn compiler(&self) -> &Compiler {
+        &self.compiler
     }
 
     /// Meters and compiles a module for a configuration, or finds it prepared.
@@ -114,25 +143,39 @@ impl Sandbox {
         module: &[u8],
         config: &RunConfig,
     ) -> Result<Arc<Prepared>, PrepareError> {
-        let profile = meter_profile(config)?;
-        let key = Key {
-            module: BlobHash::of(module),
-            profile: config.profile.hash(),
-            pages_max: profile.pages_max,
-        };
-        self.cache.get(key, || {
-            // Compilers recurse, and a caller's thread may have little stack.
-            with_stack("haar-compile", thread_stack_bytes(&Profile::V1), || {
-                Prepared::new(&self.engine, &self.linker, module, &profile)
-            })?
+        meter_profile(config)?;
+        let id = CodeId::of(module, config);
+        self.cache.get(id, || {
+            let compile = || self.compiler.compile(module, config);
+            #[cfg(unix)]
+            if let Some(code) = &self.code {
+                let file = code.find_or_compile(id, compile)?;
+                return Ok(self.load_file(file, &code.entry_key(id))?);
+            }
+            Ok(self.load(&compile()?)?)
         })
+    }
+
+    /// Takes in what a compiler made, in this process or another.
+    pub fn load(&self, artifact: &Artifact) -> Result<Arc<Prepared>, ArtifactError> {
+        let module = native::load(&self.engine, artifact)?;
+        Prepared::new(&self.linker, artifact.header.clone(), &module).map(Arc::new)
+    }
+
+    /// Maps a file of an artifact that `key` sealed.
+    ///
+    /// It must stay as it is for as long as anything prepared from it is used.
+    pub fn load_file(&self, file: File, key: &CodeKey) -> Result<Arc<Prepared>, ArtifactError> {
+        let (header, module) = native::load_file(&self.engine, file, key)?;
+        Prepared::new(&self.linker, header, &module).map(Arc::new)
     }
 
     /// Runs a prepared module once, from its start to its end.
     ///
     /// Blocks until a seat is free and the run is over; fuel bounds how long that can take.
     pub fn run(&self, prepared: &Prepared, spec: &RunSpec<'_>) -> Result<Run, Abstain> {
-        if prepared.pages_limit != pages_limit(spec.config) || spec.config.profile != Profile::V1 {
+        if prepared.id().pages_max != pages_limit(spec.config) || spec.config.profile != Profile::V1
+        {
             return Err(Abstain::OtherConfig);
         }
         if spec.fuel_max > money::FUEL_MAX {
@@ -141,7 +184,7 @@ impl Sandbox {
             });
         }
         let wasi = Wasi::new(environment(spec.config, prepared.kind(), spec.input)?)?;
-        let Some(fuel) = fuel_at_start(spec.fuel_max.0, prepared.init_cost) else {
+        let Some(fuel) = fuel_at_start(spec.fuel_max.0, prepared.init_cost()) else {
             return Ok(Run {
                 outcome: unstarted(spec.fuel_max),
                 output: Vec::new(),
