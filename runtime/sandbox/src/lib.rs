@@ -19,6 +19,7 @@ mod cache;
 #[cfg(unix)]
 mod code_cache;
 mod compiler;
+mod crew;
 mod engine;
 mod environment;
 mod guest;
@@ -28,6 +29,7 @@ mod outcome;
 mod prepare;
 mod sandbox;
 mod seal;
+mod seats;
 mod stack;
 
 pub use artifact::{
@@ -40,5 +42,5 @@ pub use engine::EngineId;
 pub use haar_meter::{GuestKind, Rejected};
 pub use outcome::Abstain;
 pub use prepare::{PrepareError, Prepared};
-pub use sandbox::{Run, RunSpec, Sandbox, SandboxConfig, SandboxError};
+pub use sandbox::{Run, RunSpec, Runner, Sandbox, SandboxConfig, SandboxError};
 pub use seal::CodeKey;
