@@ -62,7 +62,7 @@ pub fn scratch(bytes: &mut Vec<u8>, chance: &mut Chance) {
 
 fn rearrange(mut sections: Vec<Section>, donor: &[u8], chance: &mut Chance) -> Vec<Section> {
     let index = chance.below(sections.len());
-    match chance.below(12) {
+    match chance.below(24) {
         0 => {
             let copy = sections[index].clone();
             sections.insert(chance.below(sections.len() + 1), copy);

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use haar_wasi::{
-    CALL_PRICE, Ended, Environment, Errno, Fault, Function, GuestMemory, Limits, Parameter, Wasi,
+    CALL_PRICE, Ended, Environment, Errno, Fault, Function, GuestMemory, Limits, Wasi,
 };
 
 use super::Target;
@@ -85,14 +85,26 @@ impl Choices<'_> {
         }
     }
 
-    fn argument(&mut self, parameter: Parameter) -> u64 {
-        match (self.below(8), parameter) {
-            (0..=2, _) => self.address(),
-            (3..=6, _) => self.below(10) as u64,
-            (_, Parameter::I32) => self.pick(&[1 << 16, 1 << 29, 1 << 31, 255, 256, 4096, 4097]),
-            (_, Parameter::I64) => {
-                self.pick(&[2, 64, 66, 1 << 14, 1 << 40, 1 << 63, u64::MAX, 20 << 10])
-            }
+    /// Anything, most of it bad.
+    fn anything(&mut self) -> u64 {
+        match self.below(4) {
+            0 => self.word(),
+            1 => self.address(),
+            2 => self.below(10) as u64,
+            _ => self.pick(&[
+                1 << 14,
+                20 << 10,
+                1 << 16,
+                1 << 29,
+                1 << 31,
+                1 << 40,
+                1 << 63,
+                u64::MAX,
+                255,
+                256,
+                4096,
+                4097,
+            ]),
         }
     }
 }
@@ -142,6 +154,68 @@ impl GuestMemory for Memory {
     }
 }
 
+const NAMES: [&[u8]; 18] = [
+    b"in",
+    b"d",
+    b"d/a",
+    b"d/../in",
+    b"new",
+    b"new/",
+    b".",
+    b"d/e/f",
+    b"..",
+    b"/abs",
+    b"d/e",
+    b"n",
+    b"d//e/./f",
+    b"\xFF",
+    b"a\0b",
+    b"d/e/../../../x",
+    b"n/m",
+    b"d/n",
+];
+
+/// What each argument is for: `f` a descriptor, `D` one of a directory, `p` a pointer, `P` a path, `L` a list of buffers,
+/// `B` a buffer, `S` subscriptions and events, `o` `r` `d` what `path_open` wants, `g` a small
+/// number, `n` a large one.
+fn roles(function: Function) -> &'static str {
+    use Function::*;
+    match function {
+        ArgsGet | ArgsSizesGet | EnvironGet | EnvironSizesGet => "pp",
+        ClockResGet => "gp",
+        ClockTimeGet => "gnp",
+        FdAdvise => "fnng",
+        FdAllocate | FdFdstatSetRights => "fnn",
+        FdClose | FdDatasync | FdSync => "f",
+        FdFdstatGet | FdFilestatGet | FdPrestatGet | FdTell => "fp",
+        FdFdstatSetFlags => "fd",
+        FdFilestatSetSize => "fn",
+        FdFilestatSetTimes => "fnng",
+        FdPread | FdPwrite => "fLnp",
+        FdPrestatDirName => "fB",
+        FdRead | FdWrite => "fLp",
+        FdReaddir => "fBgp",
+        FdRenumber => "ff",
+        FdSeek => "fngp",
+        PathCreateDirectory | PathRemoveDirectory | PathUnlinkFile => "DP",
+        PathFilestatGet => "DgPp",
+        PathFilestatSetTimes => "DgPnng",
+        PathLink => "DgPDP",
+        PathOpen => "DgPorrdp",
+        PathReadlink => "DPBp",
+        PathRename => "DPDP",
+        PathSymlink => "PDP",
+        PollOneoff => "Sp",
+        ProcExit | ProcRaise => "g",
+        SchedYield => "",
+        RandomGet | HaarLog => "B",
+        SockAccept => "fdp",
+        SockRecv => "fLgpp",
+        SockSend => "fLgp",
+        SockShutdown => "fg",
+    }
+}
+
 /// What a play leaves.
 #[derive(PartialEq, Eq)]
 struct Left {
@@ -168,7 +242,7 @@ struct Play<'a> {
 fn play(input: &[u8]) -> Result<Left, String> {
     let mut choices = Choices(input);
     let wasi = Wasi::new(environment(&mut choices)).map_err(|fault| fault.to_string())?;
-    let len = choices.pick(&[2048, 2048, 1 << 32, 1001, 8, 0]);
+    let len = choices.pick(&[2048, 2048, 2048, 2048, 1 << 32, 1 << 32, 1 << 32, 1001, 0]);
     let memory = Memory {
         bytes: vec![0; len.min(2048) as usize],
         len,
@@ -185,10 +259,12 @@ fn play(input: &[u8]) -> Result<Left, String> {
         answers: 0,
     };
 
+    play.open_some();
     while let Some(choice) = play.choices.byte() {
         match choice {
-            0..48 => play.furnish(),
-            _ => play.call(Function::ALL[usize::from(choice - 48) % Function::ALL.len()])?,
+            0..10 => play.furnish(),
+            10..20 => play.call(Function::PathOpen)?,
+            _ => play.call(Function::ALL[usize::from(choice - 20) % Function::ALL.len()])?,
         }
     }
     play.finish()
@@ -212,58 +288,116 @@ fn environment(choices: &mut Choices<'_>) -> Environment {
 }
 
 impl Play<'_> {
+    /// Opens two files and a directory as 4, 5 and 6, where memory has room for their names.
+    fn open_some(&mut self) {
+        for (name, rights, flags) in [("in", 66, 0), ("d/a", 66, 1), ("d", 2, 0)] {
+            self.put(0, name.as_bytes());
+            let len = name.len() as u64;
+            let args = [3, 0, 0, len, 0, rights, 0, flags, 16];
+            self.fuel = 1_000;
+            if self.memory.len() > 64 {
+                let _ = self
+                    .wasi
+                    .call(Function::PathOpen, &args, &mut self.memory, &mut self.fuel);
+            }
+        }
+    }
+
     /// Puts something into memory that a call could be given.
     fn furnish(&mut self) {
-        const NAMES: [&[u8]; 16] = [
-            b"in",
-            b"d",
-            b"d/a",
-            b"d/../in",
-            b"new",
-            b"new/",
-            b".",
-            b"d/e/f",
-            b"..",
-            b"/abs",
-            b"d/e",
-            b"n/",
-            b"d//e/./f",
-            b"\xFF",
-            b"a\0b",
-            b"d/e/../../../x",
-        ];
-        let at = self.choices.address() as usize;
-        let bytes = match self.choices.below(5) {
-            0 | 1 => self.choices.pick(&NAMES).to_vec(),
-            2 => {
-                let (start, len) = (
-                    self.choices.address(),
-                    self.choices.argument(Parameter::I32),
-                );
+        let at = self.choices.address() as u32;
+        let bytes = match self.choices.below(4) {
+            0 => self.choices.pick(&NAMES).to_vec(),
+            1 => {
+                let (start, len) = (self.choices.address(), self.choices.anything());
                 [(start as u32).to_le_bytes(), (len as u32).to_le_bytes()].concat()
             }
-            3 => {
-                // A subscription, by and large.
-                let mut bytes = vec![0; 48];
-                bytes[8] = self.choices.below(4) as u8;
-                bytes[16] = self.choices.below(6) as u8;
-                bytes[24..32].copy_from_slice(&self.choices.word().to_le_bytes());
-                bytes[40] = self.choices.below(3) as u8;
-                bytes
-            }
+            2 => self.subscription().to_vec(),
             _ => self.choices.word().to_le_bytes().to_vec(),
         };
-        let rest = self.memory.bytes.get_mut(at..).unwrap_or_default();
+        self.put(at, &bytes);
+    }
+
+    fn put(&mut self, at: u32, bytes: &[u8]) {
+        let rest = self.memory.bytes.get_mut(at as usize..);
+        let rest = rest.unwrap_or_default();
         let len = rest.len().min(bytes.len());
         rest[..len].copy_from_slice(&bytes[..len]);
     }
 
+    fn subscription(&mut self) -> [u8; 48] {
+        let mut bytes = [0; 48];
+        bytes[8] = self.choices.pick(&[0, 0, 0, 1, 1, 2, 2, 3]);
+        bytes[16] = self.choices.pick(&[0, 0, 1, 1, 1, 4, 5, 2]);
+        let timeout = self
+            .choices
+            .pick(&[0, 1, 1_000, 5_000_000, 1 << 63, u64::MAX]);
+        bytes[24..32].copy_from_slice(&timeout.to_le_bytes());
+        bytes[40] = self.choices.pick(&[0, 0, 1, 1, 1, 2]);
+        bytes
+    }
+
+    /// What a call is given: mostly something that fits, so that calls get far, with what it
+    /// points to put in its place.
+    fn arguments(&mut self, function: Function) -> Vec<u64> {
+        let mut args = Vec::new();
+        for role in roles(function).chars() {
+            let slot = 1024 + 128 * args.len() as u32;
+            let fitting = match role {
+                'f' => vec![
+                    self.choices
+                        .pick(&[0, 1, 2, 3, 3, 3, 4, 4, 4, 5, 5, 5, 6, 7, 8, 300]),
+                ],
+                'D' => vec![self.choices.pick(&[3, 3, 3, 3, 6, 6, 7, 4])],
+                'p' => vec![self.choices.below(120) as u64 * 8],
+                'P' => {
+                    let name = self.choices.pick(&NAMES);
+                    self.put(slot, name);
+                    vec![slot.into(), name.len() as u64]
+                }
+                'L' => {
+                    let count = self.choices.below(4);
+                    for index in 0..count as u32 {
+                        let start = self.choices.below(256) as u32 * 4;
+                        let len = self.choices.pick(&[0, 1, 5, 40, 700]);
+                        self.put(slot + 8 * index, &start.to_le_bytes());
+                        self.put(slot + 8 * index + 4, &u32::to_le_bytes(len));
+                    }
+                    vec![slot.into(), count as u64]
+                }
+                'B' => vec![
+                    self.choices.below(256) as u64,
+                    self.choices.pick(&[0, 1, 24, 30, 100, 700]),
+                ],
+                'S' => {
+                    let count = 1 + self.choices.below(3) as u32;
+                    for index in 0..count {
+                        let bytes = self.subscription();
+                        self.put(1024 + 48 * index, &bytes);
+                    }
+                    vec![1024, 1536, count.into()]
+                }
+                'o' => vec![self.choices.pick(&[0, 0, 1, 1, 2, 4, 5, 8, 9])],
+                'r' => vec![self.choices.pick(&[2, 64, 66, 66, 0])],
+                'd' => vec![self.choices.pick(&[0, 0, 0, 1, 4, 5])],
+                'g' => vec![self.choices.pick(&[0, 0, 0, 1, 1, 2])],
+                _ => vec![
+                    self.choices
+                        .pick(&[0, 1, 5, 4095, 4096, 9000, 19 << 10, u64::MAX]),
+                ],
+            };
+            args.extend(fitting);
+        }
+        for arg in &mut args {
+            if self.choices.below(24) == 0 {
+                *arg = self.choices.anything();
+            }
+        }
+        args
+    }
+
     fn call(&mut self, function: Function) -> Result<(), String> {
-        let parameters = function.params();
-        let args: Vec<u64> = parameters
-            .iter()
-            .map(|parameter| self.choices.argument(*parameter))
-            .collect();
+        let args = self.arguments(function);
         self.fuel = match self.choices.below(16) {
             0 => -1,
             1 => 199 + self.choices.below(4) as i64,
@@ -348,5 +482,37 @@ impl Play<'_> {
             log: finished.log,
             transcript: finished.transcript,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn every_function_is_given_as_much_as_it_takes() {
+        let mut play = Play {
+            choices: Choices(&[]),
+            wasi: Wasi::new(Environment::default()).unwrap(),
+            memory: Memory {
+                bytes: vec![0; 2048],
+                len: 2048,
+                beyond: [0; 8],
+                moved: Cell::new(0),
+            },
+            fuel: 0,
+            calls: 0,
+            answered: 0,
+            answers: 0,
+        };
+        for function in Function::ALL {
+            assert_eq!(
+                play.arguments(*function).len(),
+                function.params().len(),
+                "{function:?}"
+            );
+        }
     }
 }
