@@ -45,8 +45,8 @@ trait Target: Sync {
 const TARGETS: [(&str, u64); 4] = [
     ("admission", 330),
     ("rewriting", 30),
-    ("wasi", 290),
-    ("manifest", 350),
+    ("wasi", 230),
+    ("manifest", 410),
 ];
 
 fn target(name: &str) -> Result<Box<dyn Target>> {

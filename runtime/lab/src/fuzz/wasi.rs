@@ -30,7 +30,7 @@ pub struct Calls;
 
 impl Target for Calls {
     fn make(&self, chance: &mut Chance) -> Vec<u8> {
-        let len = 30 + chance.below(500);
+        let len = 30 + chance.below(350);
         chance.bytes(len)
     }
 
@@ -38,7 +38,7 @@ impl Target for Calls {
         let one = play(input)?;
         let other = play(input)?;
         if one == other {
-            Ok(one.calls < 2 * one.answered)
+            Ok(one.calls < 4 * one.answered)
         } else {
             Err("played again, it ended differently".to_owned())
         }
