@@ -14,6 +14,7 @@ mod emit;
 mod floats;
 mod fuel;
 mod imports;
+mod inspect;
 pub mod limits;
 mod price;
 mod rejected;
@@ -24,6 +25,10 @@ pub use fuel::{
     EXPORT_FUEL, EXPORT_MEMORY, EXPORT_START, EXPORT_STATUS, Ending, EngineEnding, FUEL_MAX,
     RESERVED_PREFIX, SECTION_MANIFEST, SECTION_METER, STATUS_ABORT, STATUS_ENDED_BY_HOST,
     STATUS_HOST_MEMORY, STATUS_NONE, STATUS_OUT_OF_FUEL, STATUS_STACK, fuel_at_start, fuel_used,
+};
+pub use inspect::{
+    Admitted, ExportReport, FunctionReport, ImportReport, MemoryReport, Refusal, Report, Totals,
+    inspect,
 };
 pub use rejected::{Feature, Rejected};
 
