@@ -15,16 +15,26 @@
 //! faults are the one way left to do harm. `README.md` beside this crate has the rules of entry.
 
 mod cache;
+mod desk;
 mod engine;
 mod environment;
 mod guest;
 mod machine;
 mod outcome;
+mod preinit;
 mod prepare;
 mod sandbox;
 mod stack;
+mod trusted;
 
 pub use haar_meter::{GuestKind, Rejected};
 pub use outcome::Abstain;
+pub use preinit::{
+    EXPORT_INIT, INIT_FUEL_MAX, PreinitError, Preinitialised, preinit, preinit_within,
+};
 pub use prepare::{PrepareError, Prepared};
 pub use sandbox::{Run, RunSpec, Sandbox, SandboxConfig, SandboxError};
+pub use trusted::{
+    Access, Directory, TrustedError, TrustedInput, TrustedOutput, TrustedSpec, Unverified,
+    UnverifiedEnding, run_trusted,
+};
