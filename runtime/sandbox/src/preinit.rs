@@ -2,13 +2,15 @@
 //!
 //! What a miner would compute at every call (tables, compiled patterns, parsed data) is then simply
 //! there. The initialisation runs under the meter like any call, so the state is the one that every
-//! engine would reach, and equal modules give equal bytes. It may not call the host: what the host
-//! answers belongs to a job and must not be frozen into a module. The result is an ordinary
+//! engine would reach, and equal modules give equal bytes. It may not ask the host for anything: what
+//! the host answers belongs to a job and must not be frozen into a module. Two calls are answered
+//! all the same: a log, for the message of a panic, and random bytes, because no hash map of Rust
+//! is made without them; those are fixed ones, drawn from the module. The result is an ordinary
 //! module, admitted like any other, that exports neither `haar_init` nor `_initialize` any more.
 
 use haar_meter::{
-    EXPORT_STATUS, Ending, Metered, Profile, Rejected, STATUS_ENDED_BY_HOST, fuel_at_start,
-    fuel_used, meter,
+    EXPORT_FUEL, EXPORT_STATUS, Ending, Metered, Profile, Rejected, STATUS_ENDED_BY_HOST,
+    STATUS_OUT_OF_FUEL, fuel_at_start, fuel_used, meter,
 };
 use haar_wasi::Function;
 use wasmtime::{Caller, Val};
@@ -26,6 +28,10 @@ pub const INIT_FUEL_MAX: u64 = 100_000_000_000;
 const INIT_PAGES_MAX: u32 = 2_048;
 /// Bytes of `haar.log` that are kept for the error.
 const LOG_BYTES_MAX: usize = 4 << 10;
+/// What a call of the host costs, as in a run.
+const CALL_COST: u64 = 200;
+/// Keeps these random bytes apart from all others that are drawn from a module.
+const RANDOM_CONTEXT: &str = "haar 2026-11 random bytes of haar_init";
 /// Stack for the compiler, the snapshot and what stands below the guest.
 const THREAD_STACK_BYTES: usize = 16 << 20;
 
@@ -55,7 +61,7 @@ pub enum PreinitError {
     NoInit,
     /// It wanted something from the host.
     #[error(
-        "haar_init called {module}.{name}: an initialisation runs once for all jobs, so it cannot use input, clock, randomness, environment or files; do that part in the function itself{}",
+        "haar_init called {module}.{name}: an initialisation runs once for all jobs, so it cannot use input, clock, environment or files; do that part in the function itself{}",
         said(.log)
     )]
     CalledHost {
@@ -144,7 +150,8 @@ fn snapshot(module: &[u8], fuel_max: u64) -> Result<Preinitialised, PreinitError
     let (context, _) = wizer.instrument(module).map_err(unsupported)?;
     let (_, runnable) = wizer.instrument(&metered.bytes).map_err(unsupported)?;
 
-    let (mut state, fuel_used) = initialise(&metered, &runnable, fuel_max)?;
+    let asked = Asked::new(module);
+    let (mut state, fuel_used) = initialise(&metered, &runnable, asked, fuel_max)?;
     let snapshot = desk::ready(wizer.snapshot(&context, &mut state));
     let module = snapshot
         .ok_or_else(|| failed("the snapshot waits for something"))?
@@ -162,13 +169,14 @@ fn snapshot(module: &[u8], fuel_max: u64) -> Result<Preinitialised, PreinitError
 fn initialise(
     metered: &Metered,
     runnable: &[u8],
+    asked: Asked,
     fuel_max: u64,
 ) -> Result<(State, u64), PreinitError> {
     let out_of_fuel = || PreinitError::OutOfFuel { fuel_max };
     let fuel = fuel_at_start(fuel_max, metered.init_cost).ok_or_else(out_of_fuel)?;
     let engine = desk::engine(Profile::DESKTOP.stack_limit).map_err(failed)?;
-    let linker = desk::linker(&engine, refuse).map_err(failed)?;
-    let mut guest = Instance::new(&linker, runnable, Said::default(), fuel).map_err(failed)?;
+    let linker = desk::linker(&engine, answer).map_err(failed)?;
+    let mut guest = Instance::new(&linker, runnable, asked, fuel).map_err(failed)?;
     if guest
         .instance
         .get_typed_func::<(), ()>(&mut guest.store, EXPORT_INIT)
@@ -180,9 +188,9 @@ fn initialise(
     let result = play(&mut guest);
     let ending = guest.ending(&result);
     let left = guest.fuel_left();
-    let said = std::mem::take(guest.store.data_mut());
-    let log = String::from_utf8_lossy(&said.log).into_owned();
-    if let Some(function) = said.called {
+    let asked = guest.store.data();
+    let log = String::from_utf8_lossy(&asked.log).into_owned();
+    if let Some(function) = asked.called {
         return Err(PreinitError::CalledHost {
             module: function.module(),
             name: function.name(),
@@ -204,7 +212,7 @@ fn initialise(
     Err(PreinitError::Trapped { reason, log })
 }
 
-fn play(guest: &mut Instance<Said>) -> wasmtime::Result<bool> {
+fn play(guest: &mut Instance<Asked>) -> wasmtime::Result<bool> {
     Ok(
         guest.start()?
             && guest.call_if_there("_initialize")?
@@ -219,41 +227,72 @@ fn failed(error: impl std::fmt::Display) -> PreinitError {
 }
 
 /// What the initialisation said and asked for.
-#[derive(Default)]
-struct Said {
+struct Asked {
     log: Vec<u8>,
+    /// What it called that is not answered.
     called: Option<Function>,
+    random: blake3::OutputReader,
 }
 
-/// Answers every import: a log leaves no trace in the guest and says why it panicked; whatever
-/// else it asks for ends it.
-fn refuse(
-    caller: &mut Caller<'_, Said>,
+impl Asked {
+    fn new(module: &[u8]) -> Self {
+        let mut hasher = blake3::Hasher::new_derive_key(RANDOM_CONTEXT);
+        hasher.update(module);
+        Self {
+            log: Vec::new(),
+            called: None,
+            random: hasher.finalize_xof(),
+        }
+    }
+}
+
+/// Answers every import: a log leaves no trace in the guest and says why it panicked; random bytes
+/// are fixed ones; whatever else it asks for ends it.
+fn answer(
+    caller: &mut Caller<'_, Asked>,
     function: Function,
     args: &[u64],
-    _: &mut [Val],
+    results: &mut [Val],
 ) -> wasmtime::Result<()> {
-    if let (Function::HaarLog, [at, len]) = (function, args) {
-        let (bytes, said) = desk::memory_of(caller)?.data_and_store_mut(&mut *caller);
-        let room = LOG_BYTES_MAX.saturating_sub(said.log.len());
+    if let [at, len] = args {
+        let price = CALL_COST + len / 2;
+        let fuel = desk::global_of(caller, EXPORT_FUEL)?;
+        let left = fuel.get(&mut *caller).i64().unwrap_or(-1);
+        let left = left - i64::try_from(price).unwrap_or(i64::MAX);
+        fuel.set(&mut *caller, Val::I64(left))?;
+        if left < 0 {
+            return end(caller, STATUS_OUT_OF_FUEL);
+        }
+        let (bytes, asked) = desk::memory_of(caller)?.data_and_store_mut(&mut *caller);
         let (at, len) = (*at as usize, *len as usize);
-        let text = at.checked_add(len).and_then(|end| bytes.get(at..end));
-        if let Some(text) = text {
-            said.log.extend(text.iter().take(room));
-            if said.log.len() < LOG_BYTES_MAX {
-                said.log.push(b'\n');
+        let place = at.checked_add(len).and_then(|end| bytes.get_mut(at..end));
+        match (function, place, results) {
+            (Function::HaarLog, Some(text), _) => {
+                let room = LOG_BYTES_MAX.saturating_sub(asked.log.len());
+                asked.log.extend(text.iter().chain(b"\n").take(room));
+                return Ok(());
             }
-            return Ok(());
+            (Function::RandomGet, Some(place), [errno]) => {
+                asked.random.fill(place);
+                *errno = Val::I32(0);
+                return Ok(());
+            }
+            _ => {}
         }
     }
     caller.data_mut().called = Some(function);
-    let status = desk::global_of(caller, EXPORT_STATUS)?;
-    status.set(&mut *caller, Val::I32(STATUS_ENDED_BY_HOST))?;
+    end(caller, STATUS_ENDED_BY_HOST)
+}
+
+/// Leaves the status behind and unwinds.
+fn end(caller: &mut Caller<'_, Asked>, status: i32) -> wasmtime::Result<()> {
+    let global = desk::global_of(caller, EXPORT_STATUS)?;
+    global.set(&mut *caller, Val::I32(status))?;
     Err(Ended.into())
 }
 
 /// The state of an instance, as the snapshot asks for it.
-struct State(Instance<Said>);
+struct State(Instance<Asked>);
 
 impl InstanceState for State {
     async fn global_get(&mut self, name: &str, _: ValType) -> SnapshotVal {

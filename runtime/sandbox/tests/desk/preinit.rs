@@ -14,6 +14,7 @@ fn reactor(init: &str, more: &str) -> Vec<u8> {
         r#"(module
             (import "haar" "log" (func $log (param i32 i32)))
             (import "wasi_snapshot_preview1" "random_get" (func $random (param i32 i32) (result i32)))
+            (import "wasi_snapshot_preview1" "clock_time_get" (func $clock (param i32 i64 i32) (result i32)))
             (memory (export "memory") 1)
             (global $ready (mut i32) (i32.const 0))
             (global $scale (mut f64) (f64.const 1))
@@ -120,18 +121,29 @@ fn check(body: &str, expected: impl Fn(&PreinitError) -> bool, text: &str) {
 #[test]
 fn an_initialisation_that_asks_the_host_is_told_what_it_asked() {
     check(
-        "(drop (call $random (i32.const 0) (i32.const 4)))",
+        "(drop (call $clock (i32.const 0) (i64.const 0) (i32.const 8)))",
         |error| {
-            matches!(
-                error,
-                PreinitError::CalledHost {
-                    name: "random_get",
-                    ..
-                }
-            )
+            let name = "clock_time_get";
+            matches!(error, PreinitError::CalledHost { name: called, .. } if *called == name)
         },
-        "haar_init called wasi_snapshot_preview1.random_get",
+        "haar_init called wasi_snapshot_preview1.clock_time_get",
     );
+    let outside = "(drop (call $random (i32.const -1) (i32.const 4)))";
+    let called = |error: &PreinitError| matches!(error, PreinitError::CalledHost { .. });
+    check(outside, called, "random_get");
+}
+
+#[test]
+fn random_bytes_are_fixed_ones_that_differ_between_modules_and_cost_fuel() {
+    let body = "(drop (call $random (i32.const 1024) (i32.const 16384))) (global.set $ready (i32.const 1))";
+    let module = reactor(body, "");
+    let (first, second) = (preinit(&module).unwrap(), preinit(&module).unwrap());
+    assert_eq!(first, second);
+    assert!(first.fuel_used >= 8_192, "{}", first.fuel_used);
+    let other = preinit(&reactor(&format!("nop {body}"), "")).unwrap();
+    assert_ne!(run(&first.module).output, run(&other.module).output);
+    let error = preinit_within(&module, 90_000).unwrap_err();
+    assert_eq!(error, PreinitError::OutOfFuel { fuel_max: 90_000 });
 }
 
 #[test]
@@ -151,7 +163,7 @@ fn an_initialisation_that_traps_or_goes_too_deep_is_an_error() {
         trapped,
         "divide by zero",
     );
-    check("(call 3)", trapped, "too deep");
+    check("(call 4)", trapped, "too deep");
 }
 
 #[test]
