@@ -9,17 +9,19 @@ use wasm_encoder::{
     ImportSection, MemorySection, MemoryType, Section, TableSection, TableType, ValType,
 };
 use wasmparser::{
-    ExternalKind, FuncValidatorAllocations, FunctionBody, Parser, ValidPayload, Validator,
+    ExternalKind, FuncValidator, FuncValidatorAllocations, FunctionBody, Parser, ValidPayload,
+    Validator, WasmModuleResources,
 };
 
 use crate::admission::{Module, cap};
-use crate::analysis::analyse;
 use crate::constants::Constant;
 use crate::emit::{Places, write_body};
 use crate::fuel::{EXPORT_FUEL, EXPORT_START, EXPORT_STATUS, SECTION_MANIFEST, SECTION_METER};
+use crate::ir;
 use crate::limits;
-use crate::price;
+use crate::plan::BodyPlan;
 use crate::rejected::{Rejected, place};
+use crate::schedule::Schedule;
 use crate::types::{Types, encode, encode_all};
 use crate::wrappers;
 use crate::{COST_VERSION, METER_VERSION, Metered, Profile, features};
@@ -29,8 +31,9 @@ pub(crate) fn write(
     original: &[u8],
     module: &Module<'_>,
     profile: &Profile,
+    schedule: &Schedule,
 ) -> Result<Metered, Rejected> {
-    let mut writer = Writer::new(module, profile);
+    let mut writer = Writer::new(module, profile, schedule);
     writer.write_bodies(original)?;
     writer.write_added()?;
 
@@ -43,7 +46,7 @@ pub(crate) fn write(
     )?;
     Ok(Metered {
         bytes,
-        init_cost: init_cost(module),
+        init_cost: init_cost(module, schedule),
         pages_min: pages_min(module),
         pages_max: pages_max(module, profile),
         kind: module.kind()?,
@@ -62,18 +65,19 @@ fn pages_max(module: &Module<'_>, profile: &Profile) -> u32 {
     asked.unwrap_or(limits::PAGES_MAX).min(profile.pages_max)
 }
 
-fn init_cost(module: &Module<'_>) -> u64 {
+fn init_cost(module: &Module<'_>, schedule: &Schedule) -> u64 {
     let data: u64 = module
         .data
         .iter()
         .map(|segment| segment.bytes.len() as u64)
         .sum();
-    price::INIT + price::PAGE * u64::from(pages_min(module)) + data / price::INIT_BYTES_PER_FUEL
+    schedule.start(pages_min(module).into(), data)
 }
 
 struct Writer<'m> {
     module: &'m Module<'m>,
     profile: &'m Profile,
+    schedule: &'m Schedule,
     types: Types,
     places: Places,
     functions: FunctionSection,
@@ -128,7 +132,7 @@ impl Doors {
 }
 
 impl<'m> Writer<'m> {
-    fn new(module: &'m Module<'m>, profile: &'m Profile) -> Self {
+    fn new(module: &'m Module<'m>, profile: &'m Profile, schedule: &'m Schedule) -> Self {
         let imports = module.imports.len() as u32;
         let added = imports + module.functions.len() as u32;
         let doors = Doors::new(module, added);
@@ -138,10 +142,13 @@ impl<'m> Writer<'m> {
             fuel_global: module.globals.len() as u32,
             status_global: module.globals.len() as u32 + 1,
             grow: added + doors.len(),
+            bulk_shift: schedule.bulk_shift,
+            page: schedule.page,
         };
         Self {
             module,
             profile,
+            schedule,
             types: Types::new(&module.types),
             places,
             functions: FunctionSection::new(),
@@ -164,31 +171,29 @@ impl<'m> Writer<'m> {
                 continue;
             };
             let mut function = function.into_validator(allocations);
-            let plan = analyse(&body, &mut function, self.places.imports, self.profile.simd)?;
-            self.write_body(&body, &plan)?;
+            self.write_body(&body, &mut function)?;
             allocations = function.into_allocations();
         }
         Ok(())
     }
 
-    fn write_body(
+    fn write_body<T: WasmModuleResources>(
         &mut self,
         body: &FunctionBody<'_>,
-        plan: &crate::analysis::BodyPlan,
+        validator: &mut FuncValidator<T>,
     ) -> Result<(), Rejected> {
-        let ty = self.module.functions.get(self.functions_written).copied();
-        let Some((ty, signature)) =
-            ty.and_then(|ty| Some((ty, self.module.types.get(ty as usize)?)))
+        let module = self.module;
+        let ty = module.functions.get(self.functions_written).copied();
+        let Some((ty, signature)) = ty.and_then(|ty| Some((ty, module.types.get(ty as usize)?)))
         else {
-            return Err(Rejected::Internal {
-                message: String::from("a body without a type"),
-            });
+            return Err(ir::internal("a body without a type"));
         };
         self.functions_written += 1;
 
+        let code = ir::read(body, signature.params(), validator, self.profile.simd)?;
+        let plan = BodyPlan::new(&code, self.places.imports, self.schedule)?;
         let result = self.types.block(&encode_all(signature.results()));
-        let params = signature.params().len() as u32;
-        let code = write_body(body, plan, &self.places, params, result)?;
+        let code = write_body(&code, &plan, &self.places, result)?;
         let at = Some(place(body.range().start));
         let max = limits::METERED_BODY_BYTES_MAX as u64;
         cap(
@@ -300,7 +305,7 @@ impl<'m> Writer<'m> {
         about.extend(METER_VERSION.to_le_bytes());
         about.extend(COST_VERSION.to_le_bytes());
         about.extend(blake3::hash(original).as_bytes());
-        about.extend(init_cost(self.module).to_le_bytes());
+        about.extend(init_cost(self.module, self.schedule).to_le_bytes());
         about.extend(self.profile.stack_limit.to_le_bytes());
         about.extend(self.profile.pages_max.to_le_bytes());
         about.extend(u32::from(self.profile.simd).to_le_bytes());

@@ -4,8 +4,8 @@ use wasmparser::{BlockType, FunctionBody, Operator};
 
 use crate::Profile;
 use crate::admission::{Module, admit_value, cap, feature, invalid};
+use crate::class::class;
 use crate::limits;
-use crate::price::price;
 use crate::rejected::{Feature, Rejected, place};
 
 /// What the bodies read so far add up to.
@@ -50,7 +50,7 @@ impl Scan {
         let mut reader = body.get_operators_reader()?;
         while !reader.eof() {
             let (op, offset) = reader.read_with_offset()?;
-            if price(&op, profile.simd).is_none() {
+            if class(&op, profile.simd).is_none() {
                 return Err(refuse(&op, offset));
             }
             if let Operator::TypedSelect { ty } = op {

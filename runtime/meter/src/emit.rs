@@ -1,13 +1,14 @@
-//! The second walk over a body: writes the metered function that `analysis` decided on.
+//! The second walk over a body: writes the metered function that the plan decided on.
 
 use wasm_encoder::reencode::{Reencode, RoundtripReencoder};
 use wasm_encoder::{BlockType, Function, Instruction, ValType};
-use wasmparser::{FunctionBody, Operator};
+use wasmparser::Operator;
 
-use crate::analysis::{BodyPlan, CANONICAL, Charge, DEAD_AFTER, KEEP};
+use crate::charges::Charge;
 use crate::floats::{Role, Shape, role};
 use crate::fuel::{STATUS_ABORT, STATUS_OUT_OF_FUEL, STATUS_STACK};
-use crate::price;
+use crate::ir::Code;
+use crate::plan::BodyPlan;
 use crate::rejected::Rejected;
 use crate::types::encode;
 
@@ -22,6 +23,10 @@ pub(crate) struct Places {
     pub(crate) status_global: u32,
     /// The function that grows the memory.
     pub(crate) grow: u32,
+    /// Bytes of a bulk operation that cost one, as a power of two.
+    pub(crate) bulk_shift: u32,
+    /// The price of a page.
+    pub(crate) page: u32,
 }
 
 /// Writes `__haar_fuel = $fuel; __haar_status = status; unreachable`.
@@ -40,13 +45,12 @@ pub(crate) fn write_status(code: &mut Function, places: &Places, status: i32) {
 
 /// Writes the metered form of one body.
 pub(crate) fn write_body(
-    body: &FunctionBody<'_>,
+    body: &Code<'_>,
     plan: &BodyPlan,
     places: &Places,
-    params: u32,
     result: BlockType,
 ) -> Result<Function, Rejected> {
-    let mut emitter = Emitter::new(body, plan, places, params)?;
+    let mut emitter = Emitter::new(body, plan, places);
     emitter.open(result);
     emitter.write_operators(body)?;
     emitter.close();
@@ -100,18 +104,13 @@ struct Emitter<'p> {
 }
 
 impl<'p> Emitter<'p> {
-    fn new(
-        body: &FunctionBody<'_>,
-        plan: &'p BodyPlan,
-        places: &'p Places,
-        params: u32,
-    ) -> Result<Self, Rejected> {
+    fn new(body: &Code<'_>, plan: &'p BodyPlan, places: &'p Places) -> Self {
+        let params = body.params.len() as u32;
         let mut runs = Vec::new();
         let mut next = params + 2;
-        for local in body.get_locals_reader()? {
-            let (count, ty) = local?;
+        for (count, ty) in &body.locals {
             next += count;
-            runs.push((count, encode(ty)));
+            runs.push((*count, encode(*ty)));
         }
         let mut add = |is_needed, ty| {
             let index = next;
@@ -121,21 +120,21 @@ impl<'p> Emitter<'p> {
             }
             index
         };
-        let temporaries = plan.temporaries;
+        let temporaries = plan.nan.temporaries;
         let locals = Locals {
             params,
-            i32: add(temporaries.i32, ValType::I32),
+            i32: add(plan.fuel.needs_temporary, ValType::I32),
             f32: add(temporaries.f32, ValType::F32),
             f64: add(temporaries.f64, ValType::F64),
             v128: add(temporaries.v128, ValType::V128),
         };
-        Ok(Self {
+        Self {
             code: Function::new(runs),
             plan,
             places,
             locals,
             nesting: 0,
-        })
+        }
     }
 
     fn put(&mut self, instruction: Instruction<'_>) {
@@ -144,8 +143,8 @@ impl<'p> Emitter<'p> {
 
     /// Opens the exit blocks, outermost first, and the guest's own outermost label.
     fn open(&mut self, result: BlockType) {
-        let exits = self.plan.exits;
-        for is_needed in [exits.out_of_fuel, exits.stack, exits.abort] {
+        let fuel = &self.plan.fuel;
+        for is_needed in [fuel.is_checked, fuel.calls, fuel.aborts] {
             if is_needed {
                 self.put(Instruction::Block(BlockType::Empty));
             }
@@ -153,7 +152,7 @@ impl<'p> Emitter<'p> {
         self.put(Instruction::Block(result));
 
         // Depth comes before fuel, so that an endless recursion stops alike under any limit.
-        if exits.stack {
+        if self.plan.fuel.calls {
             self.put(Instruction::LocalGet(self.locals.depth()));
             self.put(Instruction::I32Const(self.plan.frame.cast_signed()));
             self.put(Instruction::I32Sub);
@@ -167,14 +166,14 @@ impl<'p> Emitter<'p> {
 
     fn close(&mut self) {
         self.put(Instruction::LocalGet(self.locals.fuel()));
-        let exits = self.plan.exits;
-        if exits.out_of_fuel || exits.stack || exits.abort {
+        let fuel = &self.plan.fuel;
+        if fuel.is_checked || fuel.calls || fuel.aborts {
             self.put(Instruction::Return);
         }
         for (is_needed, status) in [
-            (exits.abort, STATUS_ABORT),
-            (exits.stack, STATUS_STACK),
-            (exits.out_of_fuel, STATUS_OUT_OF_FUEL),
+            (fuel.aborts, STATUS_ABORT),
+            (fuel.calls, STATUS_STACK),
+            (fuel.is_checked, STATUS_OUT_OF_FUEL),
         ] {
             if is_needed {
                 self.put(Instruction::End);
@@ -189,33 +188,30 @@ impl<'p> Emitter<'p> {
     }
 
     fn stack_label(&self) -> u32 {
-        self.abort_label() + u32::from(self.plan.exits.abort)
+        self.abort_label() + u32::from(self.plan.fuel.aborts)
     }
 
     fn out_of_fuel_label(&self) -> u32 {
-        self.stack_label() + u32::from(self.plan.exits.stack)
+        self.stack_label() + u32::from(self.plan.fuel.calls)
     }
 
-    fn write_operators(&mut self, body: &FunctionBody<'_>) -> Result<(), Rejected> {
-        let mut charges = self.plan.charges.iter().peekable();
-        let mut reader = body.get_operators_reader()?;
-        for (index, marks) in self.plan.marks.iter().enumerate() {
+    fn write_operators(&mut self, body: &Code<'_>) -> Result<(), Rejected> {
+        let mut charges = self.plan.fuel.charges.iter().peekable();
+        let mut canonical = self.plan.nan.canonical.iter().peekable();
+        for (index, op) in body.ops.iter().enumerate() {
             while let Some(charge) = charges.next_if(|charge| charge.before == index) {
                 self.write_charge(charge);
             }
-            let op = reader.read()?;
-            if marks & KEEP == 0 {
+            if !op.is_live {
                 continue;
             }
-            let shape = match role(&op) {
-                Role::Makes { to, .. } if marks & CANONICAL != 0 => Some(to),
-                _ => None,
-            };
-            self.write_operator(op)?;
-            if let Some(shape) = shape {
-                self.write_canonical(shape);
+            self.write_operator(op.op.clone())?;
+            if canonical.next_if_eq(&&(index as u32)).is_some()
+                && let Role::Makes { to, .. } = role(&op.op)
+            {
+                self.write_canonical(to);
             }
-            if marks & DEAD_AFTER != 0 {
+            if op.is_dead_after {
                 self.put(Instruction::Unreachable);
             }
         }
@@ -342,7 +338,7 @@ impl<'p> Emitter<'p> {
         self.put(Instruction::LocalGet(fuel));
         self.put(Instruction::LocalGet(length));
         self.put(Instruction::I64ExtendI32U);
-        self.put(Instruction::I64Const(price::BULK_SHIFT));
+        self.put(Instruction::I64Const(self.places.bulk_shift.into()));
         self.put(Instruction::I64ShrU);
         self.put(Instruction::I64Sub);
         self.put(Instruction::LocalTee(fuel));

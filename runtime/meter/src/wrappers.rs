@@ -4,7 +4,6 @@ use wasm_encoder::{BlockType, Function, Instruction, ValType};
 
 use crate::emit::{Places, write_exit, write_status};
 use crate::fuel::{STATUS_HOST_MEMORY, STATUS_OUT_OF_FUEL};
-use crate::price;
 
 /// A function of the original, for the host: reads the fuel global, grants the whole stack, calls,
 /// writes the global back.
@@ -63,7 +62,7 @@ pub(crate) fn grow(pages_max: u32, places: &Places) -> Function {
     put(Instruction::LocalGet(FUEL));
     put(Instruction::LocalGet(DELTA));
     put(Instruction::I64ExtendI32U);
-    put(Instruction::I64Const(price::PAGE.cast_signed()));
+    put(Instruction::I64Const(places.page.into()));
     put(Instruction::I64Mul);
     put(Instruction::I64Sub);
     put(Instruction::LocalTee(FUEL));

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 
 use wasmparser::{
     BinaryReaderError, Encoding, ExternalKind, FunctionBody, KnownCustom, Name, Operator, Parser,
-    Payload, TypeRef,
+    Payload, TypeRef, ValType,
 };
 
 use super::{ExportReport, FunctionReport, ImportReport, MemoryReport};
 use crate::fuel::SECTION_MANIFEST;
-use crate::price::price;
+use crate::schedule::{Class, Schedule, class};
 use crate::{GuestKind, Profile, limits};
 
 /// Bytes of a name that are kept. Mangled names of generics are long; a stranger's can be longer.
@@ -146,7 +146,7 @@ impl Reading {
         profile: &Profile,
         function: &mut FunctionReport,
     ) -> Option<u64> {
-        let mut cost = Some(0_u64);
+        let mut cost = Some(Cost::of_locals(body)?);
         // For each open block, whether it is a loop.
         let mut blocks = Vec::new();
         let mut loops_open = 0;
@@ -154,8 +154,7 @@ impl Reading {
         while !reader.eof() {
             let op = reader.read().ok()?;
             function.instructions += 1;
-            let sum = |sum: u64| Some(sum.saturating_add(price(&op, profile.simd)?));
-            cost = cost.and_then(sum);
+            cost = cost.and_then(|cost| Some(cost.and(class(&op, profile.simd)?)));
             match op {
                 Operator::Block { .. } | Operator::If { .. } => blocks.push(false),
                 Operator::Loop { .. } => {
@@ -174,7 +173,7 @@ impl Reading {
                 _ => {}
             }
         }
-        cost
+        cost.map(|cost| cost.fuel)
     }
 
     fn count_call(&mut self, callee: u32, function: &mut FunctionReport) {
@@ -222,6 +221,35 @@ impl Reading {
             let name = named.or_else(|| exported.get(&function.index).copied());
             function.name = name.filter(|name| !name.is_empty()).cloned();
         }
+    }
+}
+
+/// What a text costs so far, every instruction once.
+struct Cost {
+    fuel: u64,
+    /// Moves since the last instruction that ended a straight piece.
+    moves: u64,
+}
+
+impl Cost {
+    fn of_locals(body: &FunctionBody<'_>) -> Option<Self> {
+        let mut slots = 0;
+        for local in body.get_locals_reader().ok()? {
+            let (count, ty) = local.ok()?;
+            let width = if ty == ValType::V128 { 2 } else { 1 };
+            slots += u64::from(count) * width;
+        }
+        let fuel = Schedule::V1.locals(slots);
+        Some(Self { fuel, moves: 0 })
+    }
+
+    fn and(mut self, class: Class) -> Self {
+        self.fuel += Schedule::V1.price(class);
+        self.moves += u64::from(class == Class::Move);
+        if class.ends_piece() {
+            self.fuel += Schedule::V1.moves(std::mem::take(&mut self.moves));
+        }
+        self
     }
 }
 
