@@ -3,8 +3,7 @@
 use haar_meter::{Profile, inspect};
 use haar_records::{BlobHash, Fuel, RunConfig, Status};
 use haar_sandbox::{
-    INIT_FUEL_MAX, PreinitError, Preinitialised, Run, RunSpec, Sandbox, SandboxConfig, preinit,
-    preinit_within,
+    INIT_FUEL_MAX, PreinitError, Run, RunSpec, Sandbox, SandboxConfig, preinit, preinit_within,
 };
 
 /// A reactor that sums a table which `haar_init` fills by the given body; a call fills it itself
@@ -67,16 +66,11 @@ fn an_initialised_module_gives_the_same_answers_for_less() {
     let initialised = preinit(&module).unwrap();
     let (before, after) = (run(&module), run(&initialised.module));
     assert_eq!(before.output, after.output);
-    assert!(
-        after.outcome.fuel_used.0 + 10_000 < before.outcome.fuel_used.0,
-        "{} and {}",
-        after.outcome.fuel_used,
-        before.outcome.fuel_used
-    );
-    assert!(initialised.fuel_used > 10_000);
     // 16 KiB of table are paid by each call, and are far cheaper than filling it.
     let more = initialised.init_cost - initialised.init_cost_before;
-    assert!((2_000..2_100).contains(&more), "{more}");
+    assert!(0 < more && more < initialised.fuel_used / 2, "{more}");
+    let gain = before.outcome.fuel_used.0 - after.outcome.fuel_used.0;
+    assert!(gain > initialised.fuel_used / 2, "{gain}");
 }
 
 #[test]
@@ -142,8 +136,10 @@ fn random_bytes_are_fixed_ones_that_differ_between_modules_and_cost_fuel() {
     assert!(first.fuel_used >= 8_192, "{}", first.fuel_used);
     let other = preinit(&reactor(&format!("nop {body}"), "")).unwrap();
     assert_ne!(run(&first.module).output, run(&other.module).output);
-    let error = preinit_within(&module, 90_000).unwrap_err();
-    assert_eq!(error, PreinitError::OutOfFuel { fuel_max: 90_000 });
+    let fuel_max = first.init_cost_before + first.fuel_used - 1;
+    let error = preinit_within(&module, fuel_max).unwrap_err();
+    assert_eq!(error, PreinitError::OutOfFuel { fuel_max });
+    assert_eq!(preinit_within(&module, fuel_max + 1), Ok(first));
 }
 
 #[test]
@@ -211,18 +207,4 @@ fn a_state_of_any_size_is_kept_or_refused_and_never_half_kept() {
         (memory.fill (i32.const 65536) (i32.const 1) (i32.const 41943040))"#;
     let error = preinit(&reactor(body, "")).unwrap_err();
     assert!(matches!(error, PreinitError::Outgrown { .. }), "{error:?}");
-}
-
-/// Only to show that the type carries what `haar publish` prints.
-#[test]
-fn what_it_cost_and_gains_is_known() {
-    let Preinitialised {
-        module,
-        fuel_used,
-        init_cost,
-        init_cost_before,
-        ..
-    } = preinit(&reactor("(call $fill)", "")).unwrap();
-    assert!(module.len() > 16_384);
-    assert!(fuel_used > init_cost - init_cost_before);
 }
