@@ -7,6 +7,8 @@ mod generated;
 mod golden;
 mod hostile;
 mod nan;
+mod nan_generated;
+mod nan_programs;
 mod oracle;
 mod refused;
 mod shape;
