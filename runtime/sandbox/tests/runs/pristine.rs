@@ -1,9 +1,10 @@
 //! A canary for the engine's pool: whatever a guest leaves in a slot, the next one finds nothing.
 
+use std::io::Write as _;
 use std::sync::Arc;
 
 use haar_records::{RunConfig, Status};
-use haar_sandbox::{Prepared, RunSpec, Runner, Sandbox, SandboxConfig};
+use haar_sandbox::{CodeKey, Prepared, RunSpec, Runner, Sandbox, SandboxConfig};
 
 use crate::guests::{PLENTY, assemble, config};
 
@@ -137,6 +138,35 @@ fn no_instance_finds_a_trace_of_another() {
             }
         })
         .unwrap();
+}
+
+#[test]
+fn a_mapped_file_is_read_and_never_written() {
+    let sandbox = Sandbox::new(SandboxConfig {
+        concurrency: 1,
+        prepared_max: 1,
+    })
+    .unwrap();
+    let module = canary(2, 4_096, 0x77);
+    let config = config(&module, b"");
+    let key = CodeKey::from_bytes([1; 32]);
+    let artifact = sandbox.compiler().compile(&module, &config).unwrap();
+    let bytes = artifact.to_bytes(&key);
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(&bytes).unwrap();
+    let canary = Canary {
+        prepared: sandbox.load_file(file.reopen().unwrap(), &key).unwrap(),
+        config,
+    };
+
+    sandbox
+        .with_runner(|runner| {
+            for run in 0..100 {
+                canary.run(runner, (run % 4) as u8, run % 3 == 0);
+            }
+        })
+        .unwrap();
+    assert!(std::fs::read(file.path()).unwrap() == bytes);
 }
 
 #[test]
