@@ -1,6 +1,6 @@
 //! What stands behind a guest's imports: one pure state machine over the guest's own memory.
 
-use haar_meter::{STATUS_ENDED_BY_HOST, STATUS_OUT_OF_FUEL};
+use haar_meter::{STATUS_ENDED_BY_HOST, STATUS_HOST_MEMORY, STATUS_OUT_OF_FUEL};
 use haar_wasi::{Ended, Fault, Function, GuestMemory, Parameter, Wasi};
 use wasmtime::{
     Caller, Engine, FuncType, Global, Linker, Memory, StoreLimits, Val, ValType, format_err,
@@ -170,6 +170,7 @@ fn call(
         Err(ended) => {
             let status = match ended {
                 Ended::OutOfFuel => STATUS_OUT_OF_FUEL,
+                Ended::HostMemory => STATUS_HOST_MEMORY,
                 Ended::Exit(_) | Ended::Fault => STATUS_ENDED_BY_HOST,
             };
             reach.status.set(&mut *caller, Val::I32(status))?;
