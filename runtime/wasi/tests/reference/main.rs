@@ -4,7 +4,8 @@
 //! and the trees that are left as well. Where they differ on purpose, `differences.rs` says so.
 
 #![cfg(unix)]
-#![allow(clippy::unwrap_used)]
+// The number of scripts is the caller's choice, and what they met is worth a look.
+#![allow(clippy::disallowed_methods, clippy::print_stdout, clippy::unwrap_used)]
 
 mod differences;
 mod script;
@@ -282,6 +283,14 @@ fn play(pair: &mut Pair, step: Step) -> bool {
     }
     if answers.ours == Some(Errno::Success.code()) {
         compare_results(pair, step);
+        // What works at such a position is the host's file system's matter.
+        return !matches!(
+            step,
+            Step::Seek {
+                delta: i64::MAX,
+                ..
+            }
+        );
     }
     true
 }
