@@ -8,23 +8,19 @@ use wasm_encoder::{
     EntityType, ExportKind, ExportSection, Function, FunctionSection, GlobalSection, GlobalType,
     ImportSection, MemorySection, MemoryType, Section, TableSection, TableType, ValType,
 };
-use wasmparser::{
-    ExternalKind, FuncValidator, FuncValidatorAllocations, FunctionBody, Parser, ValidPayload,
-    Validator, WasmModuleResources,
-};
+use wasmparser::ExternalKind;
 
 use crate::admission::{Module, cap};
+use crate::bodies::{self, Context, Written};
 use crate::constants::Constant;
-use crate::emit::{Places, write_body};
+use crate::emit::Places;
 use crate::fuel::{EXPORT_FUEL, EXPORT_START, EXPORT_STATUS, SECTION_MANIFEST, SECTION_METER};
-use crate::ir;
 use crate::limits;
-use crate::plan::BodyPlan;
-use crate::rejected::{Rejected, place};
+use crate::rejected::Rejected;
 use crate::schedule::Schedule;
-use crate::types::{Types, encode, encode_all};
+use crate::types::{Types, encode};
 use crate::wrappers;
-use crate::{COST_VERSION, METER_VERSION, Metered, Profile, features};
+use crate::{COST_VERSION, METER_VERSION, Metered, Profile};
 
 /// Validates `original` and writes its metered form.
 pub(crate) fn write(
@@ -34,8 +30,19 @@ pub(crate) fn write(
     schedule: &Schedule,
 ) -> Result<Metered, Rejected> {
     let mut writer = Writer::new(module, profile, schedule);
-    writer.write_bodies(original)?;
-    writer.write_added()?;
+    let places = writer.places;
+    let context = Context {
+        module,
+        profile,
+        schedule,
+        places: &places,
+    };
+    let mut bodies = bodies::write(original, &context, &mut writer.types)?;
+    writer.code = bodies::section(&mut bodies);
+    for body in &bodies {
+        writer.functions.function(body.ty);
+    }
+    writer.write_added(&bodies)?;
 
     let bytes = writer.finish(original);
     cap(
@@ -84,7 +91,6 @@ struct Writer<'m> {
     code: CodeSection,
     /// The function that an export or a table entry leads to.
     doors: Doors,
-    functions_written: usize,
 }
 
 /// Which added function stands for which of the original.
@@ -154,55 +160,7 @@ impl<'m> Writer<'m> {
             functions: FunctionSection::new(),
             code: CodeSection::new(),
             doors,
-            functions_written: 0,
         }
-    }
-
-    /// Validates the whole original and rewrites its bodies on the way.
-    fn write_bodies(&mut self, original: &[u8]) -> Result<(), Rejected> {
-        let features = features(self.profile);
-        let mut validator = Validator::new_with_features(features);
-        let mut parser = Parser::new(0);
-        parser.set_features(features);
-
-        let mut allocations = FuncValidatorAllocations::default();
-        for payload in parser.parse_all(original) {
-            let ValidPayload::Func(function, body) = validator.payload(&payload?)? else {
-                continue;
-            };
-            let mut function = function.into_validator(allocations);
-            self.write_body(&body, &mut function)?;
-            allocations = function.into_allocations();
-        }
-        Ok(())
-    }
-
-    fn write_body<T: WasmModuleResources>(
-        &mut self,
-        body: &FunctionBody<'_>,
-        validator: &mut FuncValidator<T>,
-    ) -> Result<(), Rejected> {
-        let module = self.module;
-        let ty = module.functions.get(self.functions_written).copied();
-        let Some((ty, signature)) = ty.and_then(|ty| Some((ty, module.types.get(ty as usize)?)))
-        else {
-            return Err(ir::internal("a body without a type"));
-        };
-        self.functions_written += 1;
-
-        let code = ir::read(body, signature.params(), validator, self.profile.simd)?;
-        let plan = BodyPlan::new(&code, self.places.imports, self.schedule)?;
-        let result = self.types.block(&encode_all(signature.results()));
-        let code = write_body(&code, &plan, &self.places, result)?;
-        let at = Some(place(body.range().start));
-        let max = limits::METERED_BODY_BYTES_MAX as u64;
-        cap(
-            "bytes in a function body after metering",
-            code.byte_len() as u64,
-            max,
-            at,
-        )?;
-        self.add(self.types.threaded(ty), &code)
     }
 
     fn add(&mut self, ty: u32, code: &Function) -> Result<(), Rejected> {
@@ -218,7 +176,7 @@ impl<'m> Writer<'m> {
         )
     }
 
-    fn write_added(&mut self) -> Result<(), Rejected> {
+    fn write_added(&mut self, bodies: &[Written]) -> Result<(), Rejected> {
         let unknown = || Rejected::Internal {
             message: String::from("an unknown function"),
         };
@@ -226,16 +184,19 @@ impl<'m> Writer<'m> {
         let doors = std::mem::take(&mut self.doors);
         for function in doors.exported.keys() {
             let ty = module.function_type(*function).ok_or_else(unknown)?;
-            let params = module
-                .signature(*function)
-                .ok_or_else(unknown)?
-                .params()
-                .len() as u32;
+            let signature = module.signature(*function).ok_or_else(unknown)?;
+            let params = signature.params().len() as u32;
+            let defined = function.checked_sub(self.places.imports);
+            let body = defined.and_then(|defined| bodies.get(defined as usize));
+            let body = body.ok_or_else(unknown)?;
             let limit = self.profile.stack_limit;
-            self.add(
-                ty,
-                &wrappers::export(*function, params, limit, &self.places),
-            )?;
+            let door = if body.need.below > limit {
+                wrappers::too_deep(&self.places)
+            } else {
+                let granted = body.takes_depth.then_some(limit);
+                wrappers::export(*function, params, granted, &self.places)
+            };
+            self.add(ty, &door)?;
         }
         for function in doors.in_table.keys() {
             let ty = module.function_type(*function).ok_or_else(unknown)?;
@@ -250,7 +211,7 @@ impl<'m> Writer<'m> {
         self.doors = doors;
 
         if module.grows_memory {
-            let params = vec![ValType::I32, ValType::I64, ValType::I32];
+            let params = vec![ValType::I32, ValType::I64];
             let ty = self.types.add(params, vec![ValType::I32, ValType::I64]);
             let code = wrappers::grow(pages_max(module, self.profile), &self.places);
             self.add(ty, &code)?;

@@ -4,6 +4,7 @@ use wasmparser::{BlockType, FunctionBody, Operator};
 
 use crate::Profile;
 use crate::admission::{Module, admit_value, cap, feature, invalid};
+use crate::callgraph::{Callee, Calls};
 use crate::class::class;
 use crate::limits;
 use crate::rejected::{Feature, Rejected, place};
@@ -18,11 +19,12 @@ pub(crate) struct Scan {
 }
 
 impl Scan {
-    /// Reads one body and says whether it grows the memory.
+    /// Reads one body, notes its calls, and says whether it grows the memory.
     pub(crate) fn read(
         &mut self,
         body: &FunctionBody<'_>,
         module: &Module<'_>,
+        calls: &mut Calls,
         profile: &Profile,
     ) -> Result<bool, Rejected> {
         let range = body.range();
@@ -57,9 +59,15 @@ impl Scan {
                 admit_value(ty, profile, offset)?;
             }
             self.count(&op, module, profile, offset)?;
-            grows_memory |= matches!(op, Operator::MemoryGrow { .. });
+            match op {
+                Operator::MemoryGrow { .. } => grows_memory = true,
+                Operator::Call { function_index } => calls.note(Callee::Function(function_index)),
+                Operator::CallIndirect { type_index, .. } => calls.note(Callee::Type(type_index)),
+                _ => {}
+            }
         }
         reader.finish()?;
+        calls.end_body();
         Ok(grows_memory)
     }
 

@@ -7,21 +7,27 @@
 
 mod admission;
 mod assemble;
+mod bodies;
 mod body;
-mod charges;
+mod callgraph;
 mod class;
 mod constants;
 mod emit;
+mod emit_calls;
+mod emit_nan;
 mod floats;
+mod flow;
 mod fuel;
 mod imports;
 mod inspect;
 mod ir;
 pub mod limits;
 mod nan;
+mod placement;
 mod plan;
 mod rejected;
 pub mod schedule;
+mod stack;
 mod types;
 mod wrappers;
 
