@@ -211,7 +211,7 @@ impl<'p> Emitter<'p> {
                 charges.next_if(|charge| charge.place == place)
             };
             // Before any check, so that no run stops between a raw store and its repair.
-            self.write_before(index);
+            self.write_before(index, body)?;
             if let Some(charge) = charge_at(Side::Before) {
                 self.write_charge(charge);
             }
@@ -223,10 +223,10 @@ impl<'p> Emitter<'p> {
             }
             match charge_at(Side::Aside) {
                 Some(charge) => self.write_aside(&op.op, charge)?,
-                None if self.write_float(index, &op.op) => {}
+                None if self.write_store(index, &op.op)? => {}
                 None => self.write_operator(op.op.clone())?,
             }
-            self.write_after(index, &op.op);
+            self.write_after(index);
             if op.is_dead_after {
                 self.put(Instruction::Unreachable);
             }
@@ -319,7 +319,7 @@ impl<'p> Emitter<'p> {
         Ok(())
     }
 
-    fn copy(&mut self, op: Operator<'_>) -> Result<(), Rejected> {
+    pub(crate) fn copy(&mut self, op: Operator<'_>) -> Result<(), Rejected> {
         let instruction =
             RoundtripReencoder
                 .instruction(op)
