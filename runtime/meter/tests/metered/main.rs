@@ -10,6 +10,8 @@ mod inspect;
 mod loops;
 mod naive;
 mod nan;
+mod nan_generated;
+mod nan_programs;
 mod oracle;
 mod placement;
 mod refused;
