@@ -10,6 +10,7 @@ use std::iter::Peekable;
 
 use wasmparser::Operator;
 
+use crate::callees::Callees;
 use crate::ir::{Code, Op, internal};
 use crate::loops::{self, Counted};
 use crate::placement::UNCHECKED_COST_MAX;
@@ -101,12 +102,16 @@ pub(crate) enum Side {
 }
 
 /// Takes a body apart.
-pub(crate) fn read(code: &Code<'_>, imports: u32, schedule: &Schedule) -> Result<Flow, Rejected> {
+pub(crate) fn read(
+    code: &Code<'_>,
+    callees: &Callees<'_>,
+    schedule: &Schedule,
+) -> Result<Flow, Rejected> {
     let mut walk = Walk {
         schedule,
-        imports,
+        callees,
         calls_unchecked: false,
-        counted: loops::find(code).into_iter().peekable(),
+        counted: loops::find(code, callees).into_iter().peekable(),
         open_loops: Vec::new(),
         ahead: Vec::new(),
         nodes: Vec::new(),
@@ -163,7 +168,7 @@ struct OpenLoop {
 #[derive(Debug)]
 struct Walk<'s> {
     schedule: &'s Schedule,
-    imports: u32,
+    callees: &'s Callees<'s>,
     calls_unchecked: bool,
     counted: Peekable<std::vec::IntoIter<Counted>>,
     open_loops: Vec<OpenLoop>,
@@ -186,6 +191,9 @@ impl Walk<'_> {
             return Ok(());
         }
         self.price(op.class);
+        if let Operator::Call { function_index } = op.op {
+            self.charge(self.callees.folded(function_index).unwrap_or(0));
+        }
         let opened = self.counted.next_if(|counted| counted.index == index);
         if let Some(counted) = opened {
             self.open_loops.push(OpenLoop {
@@ -307,7 +315,9 @@ impl Walk<'_> {
         has_operands: bool,
     ) -> Result<(), Rejected> {
         match op {
-            Operator::Call { function_index } if *function_index >= self.imports => self.call(),
+            Operator::Call { function_index } if self.callees.is_threaded(*function_index) => {
+                self.call();
+            }
             Operator::CallIndirect { .. } => self.call(),
             Operator::MemoryFill { .. }
             | Operator::MemoryCopy { .. }

@@ -123,6 +123,13 @@ impl<'g> Stack<'g> {
         found.is_some_and(|found| found.is_in_table || found.need.depth)
     }
 
+    /// Whether nothing but calls of its own name leads to a function, and none of them before it
+    /// is decided.
+    pub(crate) fn is_only_called(&self, function: u32) -> bool {
+        let found = self.functions.get(function as usize);
+        found.is_some_and(|found| !found.is_in_table && !found.is_on_cycle)
+    }
+
     fn below(&self, node: Node) -> Need {
         let callees = self.graph.callees(node).map(|callee| match callee {
             Node::Function(function) => self.functions[function as usize].need,
