@@ -123,8 +123,8 @@ impl<'g> Stack<'g> {
         found.is_some_and(|found| found.is_in_table || found.need.depth)
     }
 
-    /// Whether nothing but calls of its own name leads to a function, and none of them before it
-    /// is decided.
+    /// Whether a function is neither in the table, where its type is fixed, nor on a cycle, where
+    /// some caller is written before it.
     pub(crate) fn is_only_called(&self, function: u32) -> bool {
         let found = self.functions.get(function as usize);
         found.is_some_and(|found| !found.is_in_table && !found.is_on_cycle)
