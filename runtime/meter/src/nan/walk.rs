@@ -366,11 +366,15 @@ impl<'c> Walk<'c, '_> {
             // A false condition arrives here, too, with the locals of before, and with the
             // parameters for results.
             self.restore(top);
-            self.flow_to(top, self.frames[top].opened_by);
+            let opened_by = self.frames[top].opened_by;
+            self.flow_to(top, opened_by);
             if let [ty] = self.code.pushed(index as usize)
                 && is_float(*ty)
             {
-                self.frames[top].result = Some(RAW);
+                let result = self.result(top);
+                let site = Site::Top { after: opened_by };
+                let graph = &mut self.flow.graph;
+                graph.connect(RAW, result, Use::Passes, site, 0);
             }
         }
         let kind = self.frames[top].kind;

@@ -9,6 +9,7 @@ mod hostile;
 mod inspect;
 mod naive;
 mod nan;
+mod nan_flow;
 mod nan_generated;
 mod nan_programs;
 mod oracle;
