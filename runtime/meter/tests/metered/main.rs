@@ -7,6 +7,7 @@ mod generated;
 mod golden;
 mod hostile;
 mod inspect;
+mod loops;
 mod naive;
 mod nan;
 mod nan_flow;
