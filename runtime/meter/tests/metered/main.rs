@@ -13,6 +13,7 @@ mod nan;
 mod nan_flow;
 mod nan_generated;
 mod nan_programs;
+mod nan_v8;
 mod oracle;
 mod placement;
 mod refused;
