@@ -61,6 +61,7 @@ fn run_v8(flags: &[&str], input: &str) -> Option<String> {
 }
 
 #[test]
+#[expect(clippy::print_stderr, reason = "a skipped test says why")]
 fn float_programs_leave_the_same_memory_on_v8() {
     let (mut input, mut expected) = (String::new(), Vec::new());
     for seed in 0..PROGRAMS {
