@@ -186,11 +186,13 @@ impl<'c> Walk<'c, '_> {
         if let (Some(access), Some(address)) = (access, operands.first()) {
             self.flow.accesses.push(access.at(index, address.address));
         }
-        let is_scalar_store =
-            matches!(op.op, Operator::F32Store { .. } | Operator::F64Store { .. });
+        let is_store = matches!(
+            op.op,
+            Operator::F32Store { .. } | Operator::F64Store { .. } | Operator::V128Store { .. }
+        );
         let last = operands.len().wrapping_sub(1);
         for (at, mut operand) in operands.into_iter().enumerate() {
-            if is_scalar_store && matches!(operand.site, Site::Top { .. }) {
+            if is_store && matches!(operand.site, Site::Top { .. }) {
                 operand.site = Site::Store { at: index };
             }
             let how = if at == last {

