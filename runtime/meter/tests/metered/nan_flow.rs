@@ -149,15 +149,23 @@ fn stores_in_one_piece_share_a_test() {
 #[test]
 fn vectors_share_a_test_too() {
     for lanes in ["f32x4", "f64x2"] {
-        let value = format!("({lanes}.mul (v128.load (i32.const 0)) (v128.load offset=1 (i32.const 0)))");
+        let value =
+            format!("({lanes}.mul (v128.load (i32.const 0)) (v128.load offset=1 (i32.const 0)))");
         let body: String = (0..3)
-            .map(|nth| format!("(v128.store offset={} (local.get $i) {value})", 64 + 24 * nth))
+            .map(|nth| {
+                format!(
+                    "(v128.store offset={} (local.get $i) {value})",
+                    64 + 24 * nth
+                )
+            })
             .collect();
         // Loads from an unknown place between them: each is repaired alone.
         check_tests(&body, &[6]);
-        let body = format!("(local.set $v {value}) (local.set $w ({lanes}.sqrt (local.get $v)))
+        let body = format!(
+            "(local.set $v {value}) (local.set $w ({lanes}.sqrt (local.get $v)))
             (v128.store offset=64 (local.get $i) (local.get $v))
-            (v128.store offset=72 (local.get $i) (local.get $w))");
+            (v128.store offset=72 (local.get $i) (local.get $w))"
+        );
         check_tests(&body, &[3]);
     }
 }
