@@ -6,6 +6,7 @@
 mod change;
 mod content;
 mod entries;
+mod hash;
 mod sizes;
 mod walk;
 
