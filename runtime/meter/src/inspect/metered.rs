@@ -86,7 +86,8 @@ fn read_body(function: &mut FunctionReport, body: &FunctionBody<'_>, params: usi
     function.loops_precharged = Some(loops.saturating_sub(loops_checked).min(function.loops));
 }
 
-/// Recognises `local.get $x; const c; sub`, by which the pass takes from the fuel or the depth.
+/// Recognises `local.get $x; const c; sub`, by which the pass takes from the fuel or the depth, and
+/// the bare check of the fuel, where nothing is to be taken.
 #[derive(Default)]
 struct Pattern {
     step: u8,
@@ -103,7 +104,9 @@ impl Pattern {
                 (self.step, self.constant) = (2, (*value).into());
             }
             (1, Operator::I64Const { value }) => (self.step, self.constant) = (2, *value),
-            (2, Operator::I32Sub | Operator::I64Sub) => return Some(self.constant),
+            (2, Operator::I32Sub | Operator::I64Sub | Operator::I64LtS) => {
+                return Some(self.constant);
+            }
             _ => {}
         }
         None
