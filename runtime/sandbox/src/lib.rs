@@ -26,6 +26,8 @@ mod machine;
 mod native;
 mod outcome;
 mod prepare;
+#[cfg(target_os = "linux")]
+pub mod process;
 mod sandbox;
 mod seal;
 mod stack;

@@ -174,6 +174,33 @@ impl Sandbox {
     ///
     /// Blocks until a seat is free and the run is over; fuel bounds how long that can take.
     pub fn run(&self, prepared: &Prepared, spec: &RunSpec<'_>) -> Result<Run, Abstain> {
+        let (wasi, fuel) = match Self::begin(prepared, spec)? {
+            Begun::Over(run) => return Ok(run),
+            Begun::Ready(wasi, fuel) => (wasi, fuel),
+        };
+        let _seat = self.seats.take();
+        with_stack("haar-run", Self::STACK_BYTES, || {
+            self.play(prepared, spec, *wasi, fuel)
+        })?
+    }
+
+    /// The same on the caller's thread, for a process that may start none.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn run_here(&self, prepared: &Prepared, spec: &RunSpec<'_>) -> Result<Run, Abstain> {
+        match Self::begin(prepared, spec)? {
+            Begun::Over(run) => Ok(run),
+            Begun::Ready(wasi, fuel) => {
+                let _seat = self.seats.take();
+                self.play(prepared, spec, *wasi, fuel)
+            }
+        }
+    }
+
+    /// Stack that [`Sandbox::run_here`] wants.
+    pub(crate) const STACK_BYTES: usize = thread_stack_bytes(&Profile::V1);
+
+    /// Checks a spec, and pays for the guest's start.
+    fn begin(prepared: &Prepared, spec: &RunSpec<'_>) -> Result<Begun, Abstain> {
         if prepared.id().pages_max != pages_limit(spec.config) || spec.config.profile != Profile::V1
         {
             return Err(Abstain::OtherConfig);
@@ -184,19 +211,15 @@ impl Sandbox {
             });
         }
         let wasi = Wasi::new(environment(spec.config, prepared.kind(), spec.input)?)?;
-        let Some(fuel) = fuel_at_start(spec.fuel_max.0, prepared.init_cost()) else {
-            return Ok(Run {
+        Ok(match fuel_at_start(spec.fuel_max.0, prepared.init_cost()) {
+            Some(fuel) => Begun::Ready(Box::new(wasi), fuel),
+            None => Begun::Over(Run {
                 outcome: unstarted(spec.fuel_max),
                 output: Vec::new(),
                 log: Vec::new(),
                 transcript: wasi.transcript(),
-            });
-        };
-
-        let _seat = self.seats.take();
-        with_stack("haar-run", thread_stack_bytes(&Profile::V1), || {
-            self.play(prepared, spec, wasi, fuel)
-        })?
+            }),
+        })
     }
 
     fn play(
@@ -219,6 +242,14 @@ impl Sandbox {
             transcript,
         })
     }
+}
+
+/// A run before its first instruction.
+enum Begun {
+    /// Its fuel does not pay for its start.
+    Over(Run),
+    /// The world that the guest will see, and its fuel.
+    Ready(Box<Wasi>, i64),
 }
 
 /// As many places as the engine's pool has for instances.
