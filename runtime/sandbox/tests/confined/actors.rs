@@ -8,6 +8,7 @@ use std::time::Duration;
 use haar_sandbox::process::{compiler_main, runner_main};
 
 use crate::attacks;
+use crate::stage::{Stage, command};
 
 pub const RUNNER: &str = "act-runner";
 pub const COMPILER: &str = "act-compiler";
@@ -28,6 +29,8 @@ pub const HUGE: &str = "act-huge";
 pub const EAGER: &str = "act-eager";
 pub const CRASHER: &str = "act-crasher";
 pub const DEAD: &str = "act-dead";
+/// A supervisor, to be killed.
+pub const SUPERVISOR: &str = "act-supervisor";
 
 /// Plays a part, if this process was started for one.
 pub fn act() -> Option<ExitCode> {
@@ -70,10 +73,38 @@ pub fn act() -> Option<ExitCode> {
             socket.read(&mut [0; 1]).ok()?;
             std::process::abort();
         }
+        SUPERVISOR => supervise(),
         DEAD => return Some(ExitCode::from(9)),
         _ => return None,
     }
     Some(ExitCode::SUCCESS)
+}
+
+/// Has a runner at work and others at rest, says which, and waits for its end.
+fn supervise() {
+    let stage = Stage::new();
+    stage.assert_well();
+    std::thread::scope(|scope| {
+        let stage = &stage;
+        scope.spawn(move || {
+            let endless = command("(loop $l (br $l))");
+            loop {
+                let deadline = std::time::Instant::now() + Duration::from_secs(60);
+                let _ = stage.run_as(2, &endless, b"", deadline);
+            }
+        });
+        while stage.confined.children().compiled < 2 {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        std::thread::sleep(Duration::from_millis(100));
+        let mut runners = String::new();
+        for task in std::fs::read_dir("/proc/self/task").unwrap() {
+            let path = task.unwrap().path().join("children");
+            runners += &std::fs::read_to_string(path).unwrap_or_default();
+        }
+        println!("{runners}");
+        sleep();
+    });
 }
 
 fn sleep() {

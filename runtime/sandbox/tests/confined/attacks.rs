@@ -1,4 +1,139 @@
+//! What an escaped guest would try, from inside a process that is locked in as a runner is.
+
+#![allow(unsafe_code)]
+
+use std::io::Read;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Command, Stdio};
+
+use haar_sandbox::process::lock_in;
+
 use crate::harness::Test;
-pub const TESTS: &[Test] = &[];
+
+pub const TESTS: &[Test] = &[
+    ("every_way_out_of_a_runner_ends_it", every_way_out),
+    ("a_locked_process_can_still_compute_and_answer", nothing_is_tried),
+];
+
 pub const ATTACK: &str = "act-attack";
-pub fn attack(_: &str) {}
+
+/// Locked in, and about to try.
+const LOCKED: u8 = b'L';
+/// The call came back: whatever it answered, it was let through.
+const RETURNED: u8 = b'R';
+
+/// Attempts, each a system call with up to six arguments.
+type Attempt = (&'static str, i64, [i64; 6]);
+
+const PATH: &[u8] = b"/etc/passwd\0";
+
+fn attempts() -> Vec<Attempt> {
+    let path = PATH.as_ptr() as i64;
+    let parent = i64::from(std::os::unix::process::parent_id());
+    let here = i64::from(libc::AT_FDCWD);
+    vec![
+        ("open", libc::SYS_openat, [here, path, 0, 0, 0, 0]),
+        ("openat2", libc::SYS_openat2, [here, path, 0, 24, 0, 0]),
+        ("stat", libc::SYS_newfstatat, [here, path, 0, 0, 0, 0]),
+        ("statx", libc::SYS_statx, [here, path, 0, 0, 0, 0]),
+        ("readlink", libc::SYS_readlinkat, [here, path, 0, 0, 0, 0]),
+        ("unlink", libc::SYS_unlinkat, [here, path, 0, 0, 0, 0]),
+        ("rename", libc::SYS_renameat2, [here, path, here, path, 0, 0]),
+        ("mkdir", libc::SYS_mkdirat, [here, path, 0, 0, 0, 0]),
+        ("chdir", libc::SYS_chdir, [path, 0, 0, 0, 0, 0]),
+        ("socket", libc::SYS_socket, [2, 1, 0, 0, 0, 0]),
+        ("socketpair", libc::SYS_socketpair, [1, 1, 0, 0, 0, 0]),
+        ("connect", libc::SYS_connect, [0, path, 16, 0, 0, 0]),
+        ("bind", libc::SYS_bind, [0, path, 16, 0, 0, 0]),
+        ("sendmsg", libc::SYS_sendmsg, [0, 0, 0, 0, 0, 0]),
+        ("recvmsg", libc::SYS_recvmsg, [0, 0, 0, 0, 0, 0]),
+        ("clone", libc::SYS_clone, [17, 0, 0, 0, 0, 0]),
+        ("clone3", libc::SYS_clone3, [0, 88, 0, 0, 0, 0]),
+        ("execve", libc::SYS_execve, [path, 0, 0, 0, 0, 0]),
+        ("execveat", libc::SYS_execveat, [here, path, 0, 0, 0, 0]),
+        ("ptrace", libc::SYS_ptrace, [16, parent, 0, 0, 0, 0]),
+        ("kill the parent", libc::SYS_kill, [parent, 9, 0, 0, 0, 0]),
+        ("tkill the parent", libc::SYS_tkill, [parent, 9, 0, 0, 0, 0]),
+        ("tgkill the parent", libc::SYS_tgkill, [parent, parent, 9, 0, 0, 0]),
+        ("pidfd_open", libc::SYS_pidfd_open, [parent, 0, 0, 0, 0, 0]),
+        ("read its memory", libc::SYS_process_vm_readv, [parent, 0, 0, 0, 0, 0]),
+        ("write its memory", libc::SYS_process_vm_writev, [parent, 0, 0, 0, 0, 0]),
+        ("advise its memory", libc::SYS_process_madvise, [9, 0, 0, 4, 0, 0]),
+        ("prctl", libc::SYS_prctl, [4, 1, 0, 0, 0, 0]),
+        ("io_uring_setup", libc::SYS_io_uring_setup, [8, 0, 0, 0, 0, 0]),
+        ("bpf", libc::SYS_bpf, [0, 0, 0, 0, 0, 0]),
+        ("userfaultfd", libc::SYS_userfaultfd, [0, 0, 0, 0, 0, 0]),
+        ("perf_event_open", libc::SYS_perf_event_open, [0, 0, 0, 0, 0, 0]),
+        ("keyctl", libc::SYS_keyctl, [0, 0, 0, 0, 0, 0]),
+        ("mount", libc::SYS_mount, [path, path, 0, 0, 0, 0]),
+        ("unshare", libc::SYS_unshare, [0x1000_0000, 0, 0, 0, 0, 0]),
+        ("setns", libc::SYS_setns, [0, 0, 0, 0, 0, 0]),
+        ("chroot", libc::SYS_chroot, [path, 0, 0, 0, 0, 0]),
+        ("setuid", libc::SYS_setuid, [0, 0, 0, 0, 0, 0]),
+        ("setrlimit", libc::SYS_prlimit64, [0, 0, 0, 0, 0, 0]),
+        ("seccomp", libc::SYS_seccomp, [0, 0, 0, 0, 0, 0]),
+        ("shared memory", libc::SYS_mmap, [0, 4096, 3, 0x21, -1, 0]),
+        ("shmget", libc::SYS_shmget, [0, 4096, 0o1600, 0, 0, 0]),
+        ("write elsewhere", libc::SYS_write, [2, path, 11, 0, 0, 0]),
+        ("read elsewhere", libc::SYS_read, [1, path, 0, 0, 0, 0]),
+        ("dup", libc::SYS_dup, [0, 0, 0, 0, 0, 0]),
+        ("ioctl", libc::SYS_ioctl, [0, 0x5412, path, 0, 0, 0]),
+        ("fcntl", libc::SYS_fcntl, [0, 8, parent, 0, 0, 0]),
+        ("sleep", libc::SYS_nanosleep, [0, 0, 0, 0, 0, 0]),
+        ("a timer", libc::SYS_timer_create, [0, 0, 0, 0, 0, 0]),
+        ("another personality", libc::SYS_personality, [0, 0, 0, 0, 0, 0]),
+        ("a call of the x32 ABI", libc::SYS_getpid | 0x4000_0000, [0; 6]),
+        ("a call that does not exist", 9_999, [0; 6]),
+    ]
+}
+
+/// The attacker's life: locked in, it tries one thing, and says so if it still can.
+pub fn attack(number: &str) {
+    lock_in().unwrap();
+    tell(LOCKED);
+    if let Some((_, call, [a, b, c, d, e, f])) =
+        number.parse().ok().and_then(|at: usize| attempts().get(at).copied())
+    {
+        // SAFETY: most arguments are nonsense on purpose; the kernel checks them, and the process
+        // has nothing to lose.
+        unsafe { libc::syscall(call, a, b, c, d, e, f) };
+    }
+    tell(RETURNED);
+}
+
+fn tell(what: u8) {
+    let _ = rustix::io::write(std::io::stdin(), &[what]);
+}
+
+/// What the attacker said, and the signal that ended it.
+fn play(number: usize) -> (Vec<u8>, Option<i32>) {
+    let (mut ours, theirs) = UnixStream::pair().unwrap();
+    let mut child = Command::new("/proc/self/exe")
+        .args([ATTACK, &number.to_string()])
+        .env_clear()
+        .process_group(0)
+        .stdin(OwnedFd::from(theirs))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut said = Vec::new();
+    let _ = ours.read_to_end(&mut said);
+    (said, child.wait().unwrap().signal())
+}
+
+fn every_way_out() {
+    for (number, (name, ..)) in attempts().iter().enumerate() {
+        let (said, signal) = play(number);
+        assert_eq!(said, [LOCKED], "{name} was let through");
+        assert_eq!(signal, Some(libc::SIGSYS), "{name}");
+    }
+    println!("  {} ways out, all shut", attempts().len());
+}
+
+fn nothing_is_tried() {
+    let (said, signal) = play(usize::MAX);
+    assert_eq!((said, signal), (vec![LOCKED, RETURNED], None));
+}
