@@ -1,6 +1,8 @@
 //! The machine that runs guests: in processes of their own, or here.
 
 use std::path::Path;
+#[cfg(target_os = "linux")]
+use std::time::Duration;
 use std::time::Instant;
 
 use haar_records::wire::Offer;
@@ -16,6 +18,10 @@ const PREPARED_MAX: usize = 64;
 /// Bytes of compiled code that are kept in the miner's folder.
 #[cfg(target_os = "linux")]
 const CODE_BYTES_MAX: u64 = 2 << 30;
+
+/// How long a process may take to be ready. A slow board under load needs some seconds.
+#[cfg(target_os = "linux")]
+const START_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Runs guests.
 #[derive(Debug)]
@@ -38,6 +44,7 @@ impl Machine {
                     // for any more, until they are killed.
                     queue_max: capacity.into(),
                     prepared_max: PREPARED_MAX,
+                    start_timeout: START_TIMEOUT,
                     compile: CompileLimits::default(),
                     code_dir: dir.join("code"),
                     code_bytes_max: CODE_BYTES_MAX,

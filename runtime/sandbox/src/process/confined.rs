@@ -32,8 +32,6 @@ const RUNS_MAX: u32 = 100;
 const KILL_GRACE: Duration = Duration::from_secs(2);
 /// Runners that one run may wear out: a crash may have been the machine's.
 const TRIES_MAX: u32 = 2;
-/// The longest that anybody waits for the first runner.
-const FIRST_RUNNER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How large a confined sandbox is, and what it is made of.
 #[derive(Debug, Clone)]
@@ -46,6 +44,8 @@ pub struct ConfinedConfig {
     pub queue_max: usize,
     /// Modules whose code is kept open.
     pub prepared_max: usize,
+    /// How long a process may take to become a runner. It takes a few hundredths of a second.
+    pub start_timeout: Duration,
     /// What compiling one module may take.
     pub compile: CompileLimits,
     /// A folder for compiled code, its owner's alone.
@@ -152,6 +152,7 @@ impl Confined {
             config.program.clone(),
             config.concurrency.max(1),
             config.queue_max,
+            config.start_timeout,
         ));
         let keeping = Arc::clone(&pool);
         let keeper = std::thread::Builder::new()
@@ -167,7 +168,7 @@ impl Confined {
             locked: Locked::NONE,
         };
         // Dropped on the way out, it ends what it has started.
-        confined.locked = confined.try_one()?;
+        confined.locked = confined.try_one(config.start_timeout)?;
         confined.say_faults();
         Ok(confined)
     }
@@ -294,8 +295,9 @@ impl Confined {
     }
 
     /// One look at one runner.
-    fn try_one(&self) -> Result<Locked, ConfinedError> {
-        let deadline = Instant::now() + FIRST_RUNNER_TIMEOUT;
+    fn try_one(&self, timeout: Duration) -> Result<Locked, ConfinedError> {
+        // Longer than one start, so that its reason is heard.
+        let deadline = Instant::now() + timeout * 2;
         let refused = |no: NoRun| ConfinedError::NoRunner {
             reason: match no {
                 NoRun::NoRunner { reason } => reason,

@@ -29,6 +29,7 @@ pub(super) struct Pool {
     program: Program,
     concurrency: u32,
     queue_max: usize,
+    start_timeout: Duration,
     state: Mutex<State>,
     /// For those who wait for a seat.
     seats: Condvar,
@@ -73,11 +74,17 @@ impl Drop for Seat<'_> {
 }
 
 impl Pool {
-    pub(super) fn new(program: Program, concurrency: u32, queue_max: usize) -> Self {
+    pub(super) fn new(
+        program: Program,
+        concurrency: u32,
+        queue_max: usize,
+        start_timeout: Duration,
+    ) -> Self {
         Self {
             program,
             concurrency,
             queue_max,
+            start_timeout,
             state: Mutex::default(),
             seats: Condvar::new(),
             runners: Condvar::new(),
@@ -148,14 +155,15 @@ impl Pool {
                 state = self.lock();
                 continue;
             }
-            if state.failed_starts >= FAILED_STARTS_MAX
-                && let Some(failure) = &state.failure
+            let is_late = state.is_over || Instant::now() >= deadline;
+            if let Some(failure) = &state.failure
+                && (is_late || state.failed_starts >= FAILED_STARTS_MAX)
             {
                 return Err(NoRun::NoRunner {
                     reason: failure.reason.clone(),
                 });
             }
-            if state.is_over || Instant::now() >= deadline {
+            if is_late {
                 return Err(NoRun::Late);
             }
             state.wanted += 1;
@@ -221,7 +229,7 @@ impl Pool {
             }
             drop(state);
 
-            let started = Remote::start(&self.program);
+            let started = Remote::start(&self.program, self.start_timeout);
             let mut state = self.lock();
             match started {
                 Ok(runner) => {

@@ -17,9 +17,6 @@ use crate::outcome::Abstain;
 use crate::sandbox::{Run, RunSpec};
 use crate::seal::CodeKey;
 
-/// How long a process may take to become a runner. It takes a few hundredths of a second.
-const START_TIMEOUT: Duration = Duration::from_secs(10);
-
 /// Compiled code in a file, and the key that opens it.
 #[derive(Debug)]
 pub(super) struct Code {
@@ -69,11 +66,11 @@ pub(super) struct Remote {
 impl Remote {
     /// Starts a process and waits until it has locked itself in. Only from a thread that outlives
     /// the runner.
-    pub(super) fn start(program: &Program) -> Result<Self, StartFault> {
+    pub(super) fn start(program: &Program, timeout: Duration) -> Result<Self, StartFault> {
         let failed = |reason: String| StartFault { reason };
         let mut child =
             Child::start(&program.file, &program.runner).map_err(|error| failed(error.to_string()))?;
-        child.expect_by(Instant::now() + START_TIMEOUT);
+        child.expect_by(Instant::now() + timeout);
         let locked = match frame::read::<FromRunner>(&mut child, 0) {
             Ok((FromRunner::Ready(locked), _)) => locked,
             Ok((FromRunner::Unfit { reason }, _)) => return Err(failed(clean(&reason))),

@@ -76,7 +76,7 @@ fn attempts() -> Vec<Attempt> {
         ("seccomp", libc::SYS_seccomp, [0, 0, 0, 0, 0, 0]),
         ("shared memory", libc::SYS_mmap, [0, 4096, 3, 0x21, -1, 0]),
         ("shmget", libc::SYS_shmget, [0, 4096, 0o1600, 0, 0, 0]),
-        ("write elsewhere", libc::SYS_write, [2, path, 11, 0, 0, 0]),
+        ("write elsewhere", libc::SYS_write, [1, path, 11, 0, 0, 0]),
         ("read elsewhere", libc::SYS_read, [1, path, 0, 0, 0, 0]),
         ("dup", libc::SYS_dup, [0, 0, 0, 0, 0, 0]),
         ("ioctl", libc::SYS_ioctl, [0, 0x5412, path, 0, 0, 0]),
@@ -91,11 +91,12 @@ fn attempts() -> Vec<Attempt> {
 
 /// The attacker's life: locked in, it tries one thing, and says so if it still can.
 pub fn attack(number: &str) {
+    // Before, so that nothing but the attempt itself can be what is stopped.
+    let number: Option<usize> = number.parse().ok();
+    let attempt = number.and_then(|at| attempts().get(at).copied());
     lock_in().unwrap();
     tell(LOCKED);
-    if let Some((_, call, [a, b, c, d, e, f])) =
-        number.parse().ok().and_then(|at: usize| attempts().get(at).copied())
-    {
+    if let Some((_, call, [a, b, c, d, e, f])) = attempt {
         // SAFETY: most arguments are nonsense on purpose; the kernel checks them, and the process
         // has nothing to lose.
         unsafe { libc::syscall(call, a, b, c, d, e, f) };

@@ -10,10 +10,8 @@ use crate::stage::{PATIENCE, PLENTY, Stage, command, echo, run_config};
 
 pub const TESTS: &[Test] = &[("the_price_of_a_process_is_printed", price)];
 
-const ROUNDS: usize = 2_000;
-
-fn median(mut work: impl FnMut()) -> Duration {
-    let mut times: Vec<Duration> = (0..ROUNDS)
+fn median(rounds: usize, mut work: impl FnMut()) -> Duration {
+    let mut times: Vec<Duration> = (0..rounds)
         .map(|_| {
             let began = Instant::now();
             work();
@@ -21,16 +19,16 @@ fn median(mut work: impl FnMut()) -> Duration {
         })
         .collect();
     times.sort();
-    times[ROUNDS / 2]
+    times[rounds / 2]
 }
 
 fn price() {
     let stage = Stage::new();
     let here = Sandbox::new(SandboxConfig::default()).unwrap();
-    for (name, module, input) in [
-        ("nothing", command(""), Vec::new()),
-        ("echo of 1 KiB", echo(), vec![1; 1 << 10]),
-        ("echo of 1 MiB", echo(), vec![1; 1 << 20]),
+    for (name, module, input, rounds) in [
+        ("nothing", command(""), Vec::new(), 2_000),
+        ("echo of 1 KiB", echo(), vec![1; 1 << 10], 1_000),
+        ("echo of 1 MiB", echo(), vec![1; 1 << 20], 50),
     ] {
         let config = run_config(&module);
         let spec = RunSpec {
@@ -41,8 +39,8 @@ fn price() {
         let prepared = here.prepare(&module, &config).unwrap();
         let compiled = stage.confined.prepare(&module, &config).unwrap();
         let tenant = Tenant::of(&[]);
-        let near = median(|| drop(here.run(&prepared, &spec).unwrap()));
-        let far = median(|| {
+        let near = median(rounds, || drop(here.run(&prepared, &spec).unwrap()));
+        let far = median(rounds, || {
             let deadline = Instant::now() + PATIENCE;
             let run = stage.confined.run(tenant, &compiled, &spec, deadline);
             drop(run.unwrap());

@@ -146,7 +146,7 @@ fn families() -> Vec<(&'static str, Vec<u8>)> {
         let piece = [I::Block(BlockType::Empty), I::Br(0), I::End];
         all.push(("blocks that are left", body(repeated(count, &piece))));
     }
-    for locals in [10_000, 50_000] {
+    for locals in [8_000, 50_000] {
         let mut bomb = body(repeated(5_000, &[I::LocalGet(1), I::LocalSet(2)]));
         bomb.bodies[0].0 = locals;
         all.push(("locals", bomb));

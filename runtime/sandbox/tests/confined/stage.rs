@@ -41,6 +41,7 @@ pub fn config(dir: &TempDir) -> ConfinedConfig {
         concurrency: 2,
         queue_max: 4,
         prepared_max: 16,
+        start_timeout: Duration::from_secs(20),
         compile: CompileLimits::default(),
         code_dir: dir.path().join("code"),
         code_bytes_max: 256 << 20,
