@@ -1,8 +1,10 @@
 //! What is done once per module: load and link what was metered and compiled.
 
-use haar_meter::{GuestKind, Rejected};
+use std::sync::Arc;
+
+use haar_meter::{EXPORT_FUEL, EXPORT_MEMORY, EXPORT_START, EXPORT_STATUS, GuestKind, Rejected};
 use haar_records::{Profile, RunConfig};
-use wasmtime::{InstancePre, Linker, Module, StoreLimits, StoreLimitsBuilder};
+use wasmtime::{InstancePre, Linker, Module, ModuleExport, StoreLimits, StoreLimitsBuilder};
 
 use crate::artifact::{ArtifactError, CodeId, Header};
 use crate::engine::PAGE_BYTES;
@@ -49,7 +51,7 @@ pub enum PrepareError {
 impl From<NoValue> for PrepareError {
     fn from(no_value: NoValue) -> Self {
         match no_value {
-            NoValue::NoThread => Self::Host {
+            NoValue::NoThread | NoValue::Busy => Self::Host {
                 reason: "no thread could be started".to_owned(),
             },
             NoValue::Panicked => Self::Compile {
@@ -68,16 +70,72 @@ impl From<ArtifactError> for PrepareError {
 }
 
 /// A module that is metered, compiled and linked: ready for any number of runs.
-pub struct Prepared {
-    pub(crate) pre: InstancePre<Guest>,
-    header: Header,
-}
+#[derive(Clone)]
+pub struct Prepared(pub(crate) Arc<Linked>);
 
 impl std::fmt::Debug for Prepared {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Prepared")
-            .field("header", &self.header)
+            .field("header", &self.0.header)
             .finish_non_exhaustive()
+    }
+}
+
+/// What a run needs of a module, looked up once.
+pub(crate) struct Linked {
+    pub(crate) pre: InstancePre<Guest>,
+    pub(crate) exports: Exports,
+    pub(crate) has_imports: bool,
+    header: Header,
+}
+
+/// Where the exports are that the host uses.
+pub(crate) struct Exports {
+    pub(crate) memory: ModuleExport,
+    pub(crate) fuel: ModuleExport,
+    pub(crate) status: ModuleExport,
+    /// What the module's start function became.
+    pub(crate) start: Option<ModuleExport>,
+    pub(crate) entry: Entry,
+}
+
+/// How the guest is entered.
+pub(crate) enum Entry {
+    Command {
+        main: ModuleExport,
+    },
+    Reactor {
+        initialize: Option<ModuleExport>,
+        alloc: ModuleExport,
+        run: ModuleExport,
+    },
+}
+
+impl Exports {
+    fn of(module: &Module, kind: GuestKind) -> Result<Self, ArtifactError> {
+        let optional = |name: &str| module.get_export_index(name);
+        // The pass exports some of them and has checked that the others are there.
+        let required = |name: &str| {
+            optional(name).ok_or_else(|| ArtifactError::Engine {
+                reason: format!("a metered module lacks its export {name}"),
+            })
+        };
+        Ok(Self {
+            memory: required(EXPORT_MEMORY)?,
+            fuel: required(EXPORT_FUEL)?,
+            status: required(EXPORT_STATUS)?,
+            start: optional(EXPORT_START),
+            entry: match kind {
+                GuestKind::Command => Entry::Command {
+                    main: required("_start")?,
+                },
+                GuestKind::Reactor => Entry::Reactor {
+                    initialize: optional("_initialize"),
+                    alloc: required("haar_alloc")?,
+                    run: required("haar_run")?,
+                },
+            },
+        })
     }
 }
 
@@ -97,37 +155,44 @@ impl Prepared {
         // Otherwise the first run would pay for it.
         module.initialize_copy_on_write_image().map_err(failed)?;
         let pre = linker.instantiate_pre(module).map_err(failed)?;
-        Ok(Self { pre, header })
+        Ok(Self(Arc::new(Linked {
+            pre,
+            exports: Exports::of(module, header.kind())?,
+            has_imports: module.imports().len() > 0,
+            header,
+        })))
     }
 
     /// What was prepared.
     #[must_use]
     pub fn id(&self) -> CodeId {
-        self.header.id
+        self.0.header.id
     }
 
     /// How the guest is entered.
     #[must_use]
     pub fn kind(&self) -> GuestKind {
-        self.header.kind()
+        self.0.header.kind()
     }
 
     /// The author's `haar.manifest`, byte for byte.
     #[must_use]
     pub fn manifest(&self) -> Option<&[u8]> {
-        self.header.manifest.as_deref()
+        self.0.header.manifest.as_deref()
     }
 
     /// Fuel that a run uses before its first instruction.
     #[must_use]
     pub fn init_cost(&self) -> u64 {
-        self.header.init_cost
+        self.0.header.init_cost
     }
 
     pub(crate) fn metered_bytes(&self) -> u64 {
-        self.header.metered_bytes
+        self.0.header.metered_bytes
     }
+}
 
+impl Linked {
     /// A second belt: the metered module keeps to its pages by itself, and a growth that is refused
     /// here would be an abstention.
     pub(crate) fn store_limits(&self) -> StoreLimits {

@@ -11,6 +11,7 @@ mod buyer;
 mod cheats;
 mod confined;
 mod crash;
+mod desk;
 mod fog;
 mod framing;
 mod guests;

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use wasmtime::Val;
 
 use crate::engine::{PLENTY, metered, run, run_metered, run_plain};
-use crate::oracle;
+use crate::{naive, oracle};
 
 /// Turns arbitrary bytes into a program that ends: loops count down, recursion has a bound.
 struct Generator<'b> {
@@ -30,7 +30,7 @@ impl Generator<'_> {
     }
 
     fn statement(&mut self, depth: u32) {
-        let kinds = if depth == 0 { 8 } else { 14 };
+        let kinds = if depth == 0 { 8 } else { 20 };
         match self.choose(kinds) {
             0 => self.store(),
             1 => self.assign(),
@@ -42,17 +42,89 @@ impl Generator<'_> {
             7 if self.has_floats => self.wrap("(f64.store (i32.const 64) ", ")", Self::float),
             6 | 7 => self.wrap("(local.set $x (call $rec (i32.and (i32.const 7) ", ")))", Self::integer),
             8 | 9 => self.branching(depth - 1),
-            10 => self.counted_loop(depth - 1),
+            10 if self.choose(2) == 0 => self.counted_loop(depth - 1),
+            10 => self.straight_loop(),
             11 => self.table(depth - 1),
             12 => {
                 self.wrap("(block (br_if 0 ", ")", Self::integer);
                 self.statements(depth - 1);
                 self.text.push(')');
             }
-            _ => {
-                self.wrap("(if ", " (then (return (local.get $x))))", Self::integer);
-            }
+            13 => self.wrap("(if ", " (then (return (local.get $x))))", Self::integer),
+            14 => self.operands(),
+            15 => self.table_with_operands(),
+            16 | 17 => self.loop_with_exit(depth - 1),
+            18 => self.certain_abort(depth - 1),
+            _ => self.dead_code(depth - 1),
         }
+    }
+
+    /// A label with an operand, reached by a `br_if` and by falling.
+    fn operands(&mut self) {
+        self.wrap(
+            "(local.set $x (block (result i32) (drop (br_if 0 ",
+            " ",
+            Self::integer,
+        );
+        self.wrap("", ")) ", Self::integer);
+        self.wrap("", "))", Self::integer);
+    }
+
+    fn table_with_operands(&mut self) {
+        let before = "(local.set $y (block (result i32) (i32.add (i32.const 7) (block (result i32) (br_table 0 1 0 ";
+        self.wrap(before, " ", Self::integer);
+        self.wrap("", ")))))", Self::integer);
+    }
+
+    /// A loop that is left in the middle, or goes round from inside an `if`.
+    fn loop_with_exit(&mut self, depth: u32) {
+        let Some(counter) = self.open_loop() else {
+            return;
+        };
+        let next = format!("(local.tee {counter} (i32.sub (local.get {counter}) (i32.const 1)))");
+        if self.choose(2) == 0 {
+            self.text.push_str("(block (loop ");
+            self.statements(depth);
+            write!(self.text, "(br_if 1 (i32.eqz {next})) ").unwrap();
+            self.statements(depth);
+            self.text.push_str("(br 0)))");
+        } else {
+            write!(self.text, "(loop (if {next} (then ").unwrap();
+            self.statements(depth);
+            self.text.push_str("(br 1))))");
+        }
+        self.loops -= 1;
+    }
+
+    /// Code that always ends in `unreachable`, behind a condition that never holds.
+    fn certain_abort(&mut self, depth: u32) {
+        self.text
+            .push_str("(if (i32.eq (i32.and (local.get $x) (i32.const 1)) (i32.const 2)) (then ");
+        self.statements(depth);
+        self.wrap("(if ", " (then unreachable)) ", Self::integer);
+        self.statements(depth);
+        self.text.push_str("unreachable))");
+    }
+
+    fn dead_code(&mut self, depth: u32) {
+        self.text.push_str("(block ");
+        self.statements(depth);
+        self.text
+            .push_str("(br 0) (loop (br_if 0 (i32.const 1)) (if (i32.const 1) (then (br 2) ");
+        self.statements(depth);
+        self.text.push_str("))))");
+    }
+
+    /// Sets a free counter to the number of rounds.
+    fn open_loop(&mut self) -> Option<String> {
+        if self.loops > 3 {
+            return None;
+        }
+        let counter = format!("$c{}", self.loops);
+        self.loops += 1;
+        let rounds = 1 + self.choose(4);
+        write!(self.text, "(local.set {counter} (i32.const {rounds})) ").unwrap();
+        Some(counter)
     }
 
     fn wrap(&mut self, before: &str, after: &str, inside: fn(&mut Self, u32)) {
@@ -89,24 +161,83 @@ impl Generator<'_> {
     }
 
     fn counted_loop(&mut self, depth: u32) {
-        let counter = self.loops;
-        if counter > 3 {
+        let Some(counter) = self.open_loop() else {
             return;
-        }
-        self.loops += 1;
-        let rounds = 1 + self.choose(4);
-        write!(
-            self.text,
-            "(local.set $c{counter} (i32.const {rounds})) (loop "
-        )
-        .unwrap();
+        };
+        self.text.push_str("(loop ");
         self.statements(depth);
         write!(
             self.text,
-            "(br_if 0 (local.tee $c{counter} (i32.sub (local.get $c{counter}) (i32.const 1)))))"
+            "(br_if 0 (local.tee {counter} (i32.sub (local.get {counter}) (i32.const 1)))))"
         )
         .unwrap();
         self.loops -= 1;
+    }
+
+    /// A loop whose rounds can be told before it starts, and perhaps another one in it.
+    fn straight_loop(&mut self) {
+        const START: [&str; 3] = [
+            "(i32.const 100)",
+            "(i32.add (i32.const 100) (i32.and (local.get $x) (i32.const 15)))",
+            "(i32.add (i32.const 100) (i32.and (local.get $y) (i32.const 15)))",
+        ];
+        const STEPS: [i32; 6] = [1, -1, 4, -4, 12, -3];
+        const UP: [&str; 5] = ["ne", "lt_u", "lt_s", "le_u", "le_s"];
+        const DOWN: [&str; 5] = ["ne", "gt_u", "gt_s", "ge_u", "ge_s"];
+        let index = self.loops;
+        if index > 3 {
+            return;
+        }
+        self.loops += 1;
+        let start = START[usize::from(self.choose(3))];
+        let step = STEPS[usize::from(self.choose(6))];
+        let rounds = i32::from(1 + self.choose(6));
+        let names = if step > 0 { UP } else { DOWN };
+        let name = names[usize::from(self.choose(5))];
+        let mut bound = format!("(i32.const {})", 100 + 16 * step * rounds);
+        write!(self.text, "(local.set $c{index} {start})").unwrap();
+        if self.choose(3) > 0 {
+            bound = format!("(local.get $n{index})");
+            write!(
+                self.text,
+                "(local.set $n{index} (i32.add (local.get $c{index}) (i32.const {})))",
+                step * rounds
+            )
+            .unwrap();
+        } else if name == "ne" {
+            write!(self.text, "(local.set $c{index} (i32.const 100))").unwrap();
+        }
+        self.text.push_str("(loop ");
+        self.straight_body();
+        let next = format!("(i32.add (local.get $c{index}) (i32.const {step}))");
+        match self.choose(3) {
+            0 => write!(
+                self.text,
+                "(br_if 0 (i32.{name} (local.tee $c{index} {next}) {bound})))"
+            ),
+            1 => write!(
+                self.text,
+                "(local.set $c{index} {next}) (br_if 0 (i32.{name} (local.get $c{index}) {bound})))"
+            ),
+            _ => write!(
+                self.text,
+                "(i32.{name} (local.get $c{index}) {bound}) (local.set $c{index} {next}) (br_if 0))"
+            ),
+        }
+        .unwrap();
+        self.loops -= 1;
+    }
+
+    fn straight_body(&mut self) {
+        for _ in 0..self.choose(3) {
+            match self.choose(4) {
+                0 => self.store(),
+                1 => self.straight_loop(),
+                _ => self
+                    .text
+                    .push_str("(local.set $x (i32.add (local.get $x) (local.get $y)))"),
+            }
+        }
     }
 
     fn table(&mut self, depth: u32) {
@@ -231,6 +362,7 @@ fn program(choices: &[u8], has_floats: bool) -> String {
                 (else (i32.const 1))))
         (func (export "f") (param $x i32) (param $y i32) (result i32)
             (local $c0 i32) (local $c1 i32) (local $c2 i32) (local $c3 i32) (local $f f64)
+            (local $n0 i32) (local $n1 i32) (local $n2 i32) (local $n3 i32)
             {}
             (f64.store (i32.const 2048) (local.get $f))
             (i32.xor (local.get $x) (local.get $y))))"#,
@@ -256,6 +388,7 @@ fn check(choices: &[u8], x: i32, y: i32, has_floats: bool) -> Result<(), TestCas
         let (results, memory) = run_plain(&wat, "f", &args).unwrap();
         prop_assert_eq!(results[0].unwrap_i32(), ran.results[0].unwrap_i32());
         prop_assert!(ran.memory == memory, "metering changed the memory");
+        prop_assert_eq!(ran.used, naive::count(&wat, "f", &args));
     }
 
     // One unit less than it needs is not enough, wherever the checks stand.

@@ -112,7 +112,8 @@ impl From<Abstain> for Why {
             Abstain::HostStack => Self::HostStack,
             Abstain::Engine { reason } => Self::Engine(clean(&reason)),
             Abstain::Panicked => Self::Panicked(String::new()),
-            Abstain::NoThread => Self::NoThread,
+            // Nobody waits in a runner.
+            Abstain::NoThread | Abstain::Busy => Self::NoThread,
         }
     }
 }

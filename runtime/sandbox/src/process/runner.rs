@@ -15,11 +15,9 @@ use super::lock::{self, Limits};
 use super::message::{FromRunner, Landlock, Locked, SLOTS, ToRunner, Why, clean};
 use super::socket::Socket;
 use crate::artifact::{ARTIFACT_BYTES_MAX, Artifact};
-use crate::outcome::Abstain;
 use crate::prepare::Prepared;
-use crate::sandbox::{Run, RunSpec, Sandbox, SandboxConfig};
+use crate::sandbox::{Run, RunSpec, Runner, Sandbox, SandboxConfig};
 use crate::seal::CodeKey;
-use crate::stack::with_stack;
 
 /// Memory that a runner may write to: a guest's at the most, an input, an output, and the engine.
 const MEMORY_BYTES_MAX: u64 = (1 << 30) + (512 << 20);
@@ -46,10 +44,8 @@ pub fn runner_main() -> ExitCode {
         let sandbox = sandbox.map_err(|error| error.to_string())?;
         let landlock = lock::shut_files();
         // The last thread that this process ever starts: none may be needed later.
-        with_stack("haar-run", Sandbox::STACK_BYTES, || {
-            serve(&sandbox, landlock, is_nobody)
-        })
-        .map_err(|_| "no thread could be started".to_owned())?
+        let ended = sandbox.with_runner(|runner| serve(&sandbox, runner, landlock, is_nobody));
+        ended.map_err(|error| error.to_string())?
     })
 }
 
@@ -69,7 +65,12 @@ pub(super) fn be_child(life: impl FnOnce() -> Result<(), String>) -> ExitCode {
     ExitCode::FAILURE
 }
 
-fn serve(sandbox: &Sandbox, landlock: Landlock, is_nobody: bool) -> Result<(), String> {
+fn serve(
+    sandbox: &Sandbox,
+    runner: &Runner<'_>,
+    landlock: Landlock,
+    is_nobody: bool,
+) -> Result<(), String> {
     lock::shut_out().map_err(|error| error.to_string())?;
     let mut socket = Socket::new();
     let ready = FromRunner::Ready(Locked {
@@ -80,7 +81,7 @@ fn serve(sandbox: &Sandbox, landlock: Landlock, is_nobody: bool) -> Result<(), S
 
     let mut slots = [const { None }; SLOTS as usize];
     loop {
-        match serve_one(sandbox, &mut slots, &mut socket) {
+        match serve_one(sandbox, runner, &mut slots, &mut socket) {
             Ok(()) => {}
             Err(FrameFault::Ended) => return Ok(()),
             // The supervisor is the same program; what cannot be read is a bug or an attack.
@@ -94,6 +95,7 @@ type Slot = Option<Result<Arc<Prepared>, String>>;
 
 fn serve_one(
     sandbox: &Sandbox,
+    runner: &Runner<'_>,
     slots: &mut [Slot; SLOTS as usize],
     socket: &mut Socket,
 ) -> Result<(), FrameFault> {
@@ -119,7 +121,7 @@ fn serve_one(
             config,
         } => {
             let prepared = slots.get(usize::from(slot)).and_then(Option::as_ref);
-            match run(sandbox, prepared, &payload, fuel_max, &config) {
+            match run(runner, prepared, &payload, fuel_max, &config) {
                 Ok(run) => answer(socket, number, &run),
                 Err(why) => frame::write(socket, &FromRunner::Abstained { number, why }, &[]),
             }
@@ -128,7 +130,7 @@ fn serve_one(
 }
 
 fn run(
-    sandbox: &Sandbox,
+    runner: &Runner<'_>,
     prepared: Option<&Result<Arc<Prepared>, String>>,
     input: &[u8],
     fuel_max: Fuel,
@@ -144,10 +146,7 @@ fn run(
         config,
         fuel_max,
     };
-    // The supervisor replaces a runner that has panicked.
-    catch_unwind(AssertUnwindSafe(|| sandbox.run_here(prepared, &spec)))
-        .unwrap_or(Err(Abstain::Panicked))
-        .map_err(Why::from)
+    runner.run(prepared, &spec).map_err(Why::from)
 }
 
 fn answer(socket: &mut impl Write, number: u64, run: &Run) -> Result<(), FrameFault> {
