@@ -31,11 +31,7 @@ pub(crate) struct Work {
 
 impl Bench {
     /// Does the work of an offer until the deadline, or says why this machine cannot.
-    pub(crate) async fn work(
-        &self,
-        offer: &Arc<Offer>,
-        deadline: Instant,
-    ) -> Result<Work, String> {
+    pub(crate) async fn work(&self, offer: &Arc<Offer>, deadline: Instant) -> Result<Work, String> {
         let (outcome, output) = self.run(offer, deadline).await?;
         let (outcome, output) = match self.misbehave {
             Some(Misbehaviour::Lie) => lie(outcome, output),

@@ -117,7 +117,10 @@ pub async fn run(
 async fn start_machine(config: &MinerConfig) -> Result<Arc<Machine>, MinerError> {
     let (guests, capacity, dir) = (config.guests.clone(), config.capacity, config.dir.clone());
     let starting = tokio::task::spawn_blocking(move || Machine::start(&guests, capacity, &dir));
-    starting.await.map_err(|_| MinerError::Interrupted)?.map(Arc::new)
+    starting
+        .await
+        .map_err(|_| MinerError::Interrupted)?
+        .map(Arc::new)
 }
 
 /// The secret of the endpoint that a miner with this key listens with.

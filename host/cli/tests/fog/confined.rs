@@ -26,9 +26,8 @@ fn status(process: u32) -> Option<String> {
 }
 
 fn is_locked_in(process: u32) -> bool {
-    status(process).is_some_and(|status| {
-        status.contains("Seccomp:\t2") && status.contains("NoNewPrivs:\t1")
-    })
+    status(process)
+        .is_some_and(|status| status.contains("Seccomp:\t2") && status.contains("NoNewPrivs:\t1"))
 }
 
 #[tokio::test]
@@ -49,7 +48,10 @@ async fn a_miners_runners_are_locked_in_and_have_no_key() {
             until("a runner's locking itself in", locked).await;
             let command = fs::read(format!("/proc/{runner}/cmdline")).unwrap();
             let command = String::from_utf8_lossy(&command).into_owned();
-            assert!(!command.contains("key") && !command.contains(&miner.id), "{command}");
+            assert!(
+                !command.contains("key") && !command.contains(&miner.id),
+                "{command}"
+            );
             // Readable for root only: nobody else may look into a runner at all.
             if let Ok(environment) = fs::read(format!("/proc/{runner}/environ")) {
                 assert_eq!(environment, b"");
@@ -86,9 +88,8 @@ async fn a_killed_miner_leaves_no_runner_behind() {
     assert!(!runners.is_empty());
     miner.kill();
     let gone = || async {
-        let alive = |runner: &u32| {
-            status(*runner).is_some_and(|status| !status.contains("State:\tZ"))
-        };
+        let alive =
+            |runner: &u32| status(*runner).is_some_and(|status| !status.contains("State:\tZ"));
         (!runners.iter().any(alive)).then_some(())
     };
     until("the runners' end", gone).await;

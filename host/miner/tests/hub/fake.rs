@@ -4,7 +4,9 @@ use std::future::Future;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use haar_miner::{Guests, HubAddress, LookUpError, MinerConfig, MinerError, MinerEvent, Misbehaviour, run};
+use haar_miner::{
+    Guests, HubAddress, LookUpError, MinerConfig, MinerError, MinerEvent, Misbehaviour, run,
+};
 use haar_records::eip712::seals_hash;
 use haar_records::wire::{
     AttemptEnd, Hello, Offer, Payload, Reveal, SealEntry, ToHub, ToMiner, Welcome,

@@ -42,7 +42,7 @@ fn start() -> Result<(), String> {
         memory_bytes,
         address_bytes: Some(memory_bytes.saturating_add(ADDRESS_BYTES_BEYOND)),
         cpu_seconds: Some(cpu_seconds),
-        };
+    };
     let is_nobody = lock::shut_behind(&limits).map_err(|error| error.to_string())?;
     let compiler = Compiler::new().map_err(|error| error.to_string())?;
     let landlock = lock::shut_files();

@@ -77,8 +77,8 @@ impl Compilers {
         ];
         let arguments = arguments.map(OsString::from);
         let arguments = [&self.program.compiler[..], &arguments[..]].concat();
-        let mut child =
-            Child::start(&self.program.file, &arguments).map_err(|error| host(error.to_string()))?;
+        let mut child = Child::start(&self.program.file, &arguments)
+            .map_err(|error| host(error.to_string()))?;
 
         let sealed = match self.talk(&mut child, module, config, key) {
             Ok(answer) => answer?,
@@ -86,7 +86,9 @@ impl Compilers {
         };
         let artifact = Artifact::from_bytes(sealed, key)?;
         if artifact.id() != id {
-            return Err(host("the compiler gave the code of another module".to_owned()));
+            return Err(host(
+                "the compiler gave the code of another module".to_owned(),
+            ));
         }
         tally.compiled.count();
         Ok(artifact)
@@ -146,7 +148,10 @@ impl Compilers {
                 return host(format!("no compiler became ready ({fault}): it {ended}"));
             }
             (Stop::Frame(FrameFault::Silent), _) => {
-                format!("compiling used more than {} s", self.limits.wall.as_secs_f32())
+                format!(
+                    "compiling used more than {} s",
+                    self.limits.wall.as_secs_f32()
+                )
             }
             (_, Some(libc::SIGXCPU)) => format!(
                 "compiling used more than {} s of processor time",

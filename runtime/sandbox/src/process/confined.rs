@@ -341,9 +341,7 @@ impl Drop for Confined {
 fn is_engines(outcome: &Outcome) -> bool {
     matches!(
         outcome.trap,
-        Some(
-            TrapKind::Arithmetic | TrapKind::Bounds | TrapKind::IndirectCall | TrapKind::Other
-        )
+        Some(TrapKind::Arithmetic | TrapKind::Bounds | TrapKind::IndirectCall | TrapKind::Other)
     )
 }
 

@@ -120,7 +120,11 @@ pub(crate) fn read<M: for<'b> minicbor::Decode<'b, ()>>(
     let header_bytes = u32::from_le_bytes(four.try_into().expect("four bytes")) as usize;
     let payload_bytes = u64::from_le_bytes(eight.try_into().expect("eight bytes"));
     if header_bytes > HEADER_BYTES_MAX {
-        return Err(too_long("header", header_bytes as u64, HEADER_BYTES_MAX as u64));
+        return Err(too_long(
+            "header",
+            header_bytes as u64,
+            HEADER_BYTES_MAX as u64,
+        ));
     }
     if payload_bytes > payload_bytes_max {
         return Err(too_long("payload", payload_bytes, payload_bytes_max));
@@ -197,7 +201,11 @@ mod tests {
         let frame = written(&[b"payload"]);
         assert!(matches!(
             read_one(&frame, 6).unwrap_err(),
-            FrameFault::TooLong { part: "payload", bytes: 7, max: 6 }
+            FrameFault::TooLong {
+                part: "payload",
+                bytes: 7,
+                max: 6
+            }
         ));
 
         let mut huge = frame.clone();

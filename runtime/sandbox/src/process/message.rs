@@ -248,7 +248,11 @@ pub(crate) fn clean(text: &str) -> String {
         if clean.len() + character.len_utf8() > REASON_BYTES_MAX {
             break;
         }
-        clean.push(if character.is_control() { ' ' } else { character });
+        clean.push(if character.is_control() {
+            ' '
+        } else {
+            character
+        });
     }
     clean
 }

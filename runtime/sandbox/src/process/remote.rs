@@ -68,8 +68,8 @@ impl Remote {
     /// the runner.
     pub(super) fn start(program: &Program, timeout: Duration) -> Result<Self, StartFault> {
         let failed = |reason: String| StartFault { reason };
-        let mut child =
-            Child::start(&program.file, &program.runner).map_err(|error| failed(error.to_string()))?;
+        let mut child = Child::start(&program.file, &program.runner)
+            .map_err(|error| failed(error.to_string()))?;
         child.expect_by(Instant::now() + timeout);
         let locked = match frame::read::<FromRunner>(&mut child, 0) {
             Ok((FromRunner::Ready(locked), _)) => locked,

@@ -99,7 +99,10 @@ pub(super) fn filter() -> Result<(), LockError> {
 
 fn unknown() -> Result<BpfProgram, seccompiler::BackendError> {
     let filter = SeccompFilter::new(
-        UNKNOWN.iter().map(|(_, number)| (*number, vec![])).collect(),
+        UNKNOWN
+            .iter()
+            .map(|(_, number)| (*number, vec![]))
+            .collect(),
         SeccompAction::Allow,
         SeccompAction::Errno(libc::ENOSYS as u32),
         std::env::consts::ARCH.try_into()?,

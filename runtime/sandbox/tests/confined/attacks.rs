@@ -14,7 +14,10 @@ use crate::harness::Test;
 
 pub const TESTS: &[Test] = &[
     ("every_way_out_of_a_runner_ends_it", every_way_out),
-    ("a_locked_process_can_still_compute_and_answer", nothing_is_tried),
+    (
+        "a_locked_process_can_still_compute_and_answer",
+        nothing_is_tried,
+    ),
 ];
 
 pub const ATTACK: &str = "act-attack";
@@ -29,63 +32,100 @@ type Attempt = (&'static str, i64, [i64; 6]);
 
 const PATH: &[u8] = b"/etc/passwd\0";
 
+fn attempt(name: &'static str, call: i64, arguments: &[i64]) -> Attempt {
+    let mut all = [0; 6];
+    all[..arguments.len()].copy_from_slice(arguments);
+    (name, call, all)
+}
+
 fn attempts() -> Vec<Attempt> {
+    [files(), network(), processes(), itself()].concat()
+}
+
+/// To read, write or find something.
+fn files() -> Vec<Attempt> {
     let path = PATH.as_ptr() as i64;
     let parent = i64::from(std::os::unix::process::parent_id());
     let here = i64::from(libc::AT_FDCWD);
     vec![
-        ("open", libc::SYS_openat, [here, path, 0, 0, 0, 0]),
-        ("openat2", libc::SYS_openat2, [here, path, 0, 24, 0, 0]),
-        ("stat", libc::SYS_newfstatat, [here, path, 0, 0, 0, 0]),
-        ("statx", libc::SYS_statx, [here, path, 0, 0, 0, 0]),
-        ("readlink", libc::SYS_readlinkat, [here, path, 0, 0, 0, 0]),
-        ("unlink", libc::SYS_unlinkat, [here, path, 0, 0, 0, 0]),
-        ("rename", libc::SYS_renameat2, [here, path, here, path, 0, 0]),
-        ("mkdir", libc::SYS_mkdirat, [here, path, 0, 0, 0, 0]),
-        ("chdir", libc::SYS_chdir, [path, 0, 0, 0, 0, 0]),
-        ("socket", libc::SYS_socket, [2, 1, 0, 0, 0, 0]),
-        ("socketpair", libc::SYS_socketpair, [1, 1, 0, 0, 0, 0]),
-        ("connect", libc::SYS_connect, [0, path, 16, 0, 0, 0]),
-        ("bind", libc::SYS_bind, [0, path, 16, 0, 0, 0]),
-        ("sendmsg", libc::SYS_sendmsg, [0, 0, 0, 0, 0, 0]),
-        ("recvmsg", libc::SYS_recvmsg, [0, 0, 0, 0, 0, 0]),
-        ("clone", libc::SYS_clone, [17, 0, 0, 0, 0, 0]),
-        ("clone3", libc::SYS_clone3, [0, 88, 0, 0, 0, 0]),
-        ("execve", libc::SYS_execve, [path, 0, 0, 0, 0, 0]),
-        ("execveat", libc::SYS_execveat, [here, path, 0, 0, 0, 0]),
-        ("ptrace", libc::SYS_ptrace, [16, parent, 0, 0, 0, 0]),
-        ("kill the parent", libc::SYS_kill, [parent, 9, 0, 0, 0, 0]),
-        ("tkill the parent", libc::SYS_tkill, [parent, 9, 0, 0, 0, 0]),
-        ("tgkill the parent", libc::SYS_tgkill, [parent, parent, 9, 0, 0, 0]),
-        ("pidfd_open", libc::SYS_pidfd_open, [parent, 0, 0, 0, 0, 0]),
-        ("read its memory", libc::SYS_process_vm_readv, [parent, 0, 0, 0, 0, 0]),
-        ("write its memory", libc::SYS_process_vm_writev, [parent, 0, 0, 0, 0, 0]),
-        ("advise its memory", libc::SYS_process_madvise, [9, 0, 0, 4, 0, 0]),
-        ("prctl", libc::SYS_prctl, [4, 1, 0, 0, 0, 0]),
-        ("io_uring_setup", libc::SYS_io_uring_setup, [8, 0, 0, 0, 0, 0]),
-        ("bpf", libc::SYS_bpf, [0, 0, 0, 0, 0, 0]),
-        ("userfaultfd", libc::SYS_userfaultfd, [0, 0, 0, 0, 0, 0]),
-        ("perf_event_open", libc::SYS_perf_event_open, [0, 0, 0, 0, 0, 0]),
-        ("keyctl", libc::SYS_keyctl, [0, 0, 0, 0, 0, 0]),
-        ("mount", libc::SYS_mount, [path, path, 0, 0, 0, 0]),
-        ("unshare", libc::SYS_unshare, [0x1000_0000, 0, 0, 0, 0, 0]),
-        ("setns", libc::SYS_setns, [0, 0, 0, 0, 0, 0]),
-        ("chroot", libc::SYS_chroot, [path, 0, 0, 0, 0, 0]),
-        ("setuid", libc::SYS_setuid, [0, 0, 0, 0, 0, 0]),
-        ("setrlimit", libc::SYS_prlimit64, [0, 0, 0, 0, 0, 0]),
-        ("seccomp", libc::SYS_seccomp, [0, 0, 0, 0, 0, 0]),
-        ("shared memory", libc::SYS_mmap, [0, 4096, 3, 0x21, -1, 0]),
-        ("shmget", libc::SYS_shmget, [0, 4096, 0o1600, 0, 0, 0]),
-        ("write elsewhere", libc::SYS_write, [1, path, 11, 0, 0, 0]),
-        ("read elsewhere", libc::SYS_read, [1, path, 0, 0, 0, 0]),
-        ("dup", libc::SYS_dup, [0, 0, 0, 0, 0, 0]),
-        ("ioctl", libc::SYS_ioctl, [0, 0x5412, path, 0, 0, 0]),
-        ("fcntl", libc::SYS_fcntl, [0, 8, parent, 0, 0, 0]),
-        ("sleep", libc::SYS_nanosleep, [0, 0, 0, 0, 0, 0]),
-        ("a timer", libc::SYS_timer_create, [0, 0, 0, 0, 0, 0]),
-        ("another personality", libc::SYS_personality, [0, 0, 0, 0, 0, 0]),
-        ("a call of the x32 ABI", libc::SYS_getpid | 0x4000_0000, [0; 6]),
-        ("a call that does not exist", 9_999, [0; 6]),
+        attempt("open", libc::SYS_openat, &[here, path]),
+        attempt("openat2", libc::SYS_openat2, &[here, path, 0, 24]),
+        attempt("stat", libc::SYS_newfstatat, &[here, path]),
+        attempt("statx", libc::SYS_statx, &[here, path]),
+        attempt("readlink", libc::SYS_readlinkat, &[here, path]),
+        attempt("unlink", libc::SYS_unlinkat, &[here, path]),
+        attempt("rename", libc::SYS_renameat2, &[here, path, here, path]),
+        attempt("mkdir", libc::SYS_mkdirat, &[here, path]),
+        attempt("chdir", libc::SYS_chdir, &[path]),
+        attempt("mount", libc::SYS_mount, &[path, path]),
+        attempt("chroot", libc::SYS_chroot, &[path]),
+        attempt("shared memory", libc::SYS_mmap, &[0, 4096, 3, 0x21, -1]),
+        attempt("shmget", libc::SYS_shmget, &[0, 4096, 0o1600]),
+        attempt("write elsewhere", libc::SYS_write, &[1, path, 11]),
+        attempt("read elsewhere", libc::SYS_read, &[1, path]),
+        attempt("dup", libc::SYS_dup, &[]),
+        attempt("ioctl", libc::SYS_ioctl, &[0, 0x5412, path]),
+        attempt("fcntl", libc::SYS_fcntl, &[0, 8, parent]),
+    ]
+}
+
+/// To talk to somebody.
+fn network() -> Vec<Attempt> {
+    let path = PATH.as_ptr() as i64;
+    vec![
+        attempt("socket", libc::SYS_socket, &[2, 1]),
+        attempt("socketpair", libc::SYS_socketpair, &[1, 1]),
+        attempt("connect", libc::SYS_connect, &[0, path, 16]),
+        attempt("bind", libc::SYS_bind, &[0, path, 16]),
+        attempt("sendmsg", libc::SYS_sendmsg, &[]),
+        attempt("recvmsg", libc::SYS_recvmsg, &[]),
+    ]
+}
+
+/// To become or to reach another process.
+fn processes() -> Vec<Attempt> {
+    let path = PATH.as_ptr() as i64;
+    let parent = i64::from(std::os::unix::process::parent_id());
+    let here = i64::from(libc::AT_FDCWD);
+    vec![
+        attempt("clone", libc::SYS_clone, &[17]),
+        attempt("clone3", libc::SYS_clone3, &[0, 88]),
+        attempt("execve", libc::SYS_execve, &[path]),
+        attempt("execveat", libc::SYS_execveat, &[here, path]),
+        attempt("ptrace", libc::SYS_ptrace, &[16, parent]),
+        attempt("kill the parent", libc::SYS_kill, &[parent, 9]),
+        attempt("tkill the parent", libc::SYS_tkill, &[parent, 9]),
+        attempt("tgkill the parent", libc::SYS_tgkill, &[parent, parent, 9]),
+        attempt("pidfd_open", libc::SYS_pidfd_open, &[parent]),
+        attempt("read its memory", libc::SYS_process_vm_readv, &[parent]),
+        attempt("write its memory", libc::SYS_process_vm_writev, &[parent]),
+        attempt(
+            "advise its memory",
+            libc::SYS_process_madvise,
+            &[9, 0, 0, 4],
+        ),
+        attempt("unshare", libc::SYS_unshare, &[0x1000_0000]),
+        attempt("setns", libc::SYS_setns, &[]),
+    ]
+}
+
+/// To shake something off, or to find a hole in the kernel.
+fn itself() -> Vec<Attempt> {
+    vec![
+        attempt("prctl", libc::SYS_prctl, &[4, 1]),
+        attempt("io_uring_setup", libc::SYS_io_uring_setup, &[8]),
+        attempt("bpf", libc::SYS_bpf, &[]),
+        attempt("userfaultfd", libc::SYS_userfaultfd, &[]),
+        attempt("perf_event_open", libc::SYS_perf_event_open, &[]),
+        attempt("keyctl", libc::SYS_keyctl, &[]),
+        attempt("setuid", libc::SYS_setuid, &[]),
+        attempt("setrlimit", libc::SYS_prlimit64, &[]),
+        attempt("seccomp", libc::SYS_seccomp, &[]),
+        attempt("sleep", libc::SYS_nanosleep, &[]),
+        attempt("a timer", libc::SYS_timer_create, &[]),
+        attempt("another personality", libc::SYS_personality, &[]),
+        attempt("a call of the x32 ABI", libc::SYS_getpid | 0x4000_0000, &[]),
+        attempt("a call that does not exist", 9_999, &[]),
     ]
 }
 

@@ -16,7 +16,10 @@ use crate::stage::{Stage, assemble};
 
 pub const TESTS: &[Test] = &[
     ("a_compile_bomb_ends_in_code_or_in_a_typed_error", bombs),
-    ("a_compiler_without_time_says_so_and_is_not_asked_again", no_time),
+    (
+        "a_compiler_without_time_says_so_and_is_not_asked_again",
+        no_time,
+    ),
     ("a_compiler_without_memory_says_so", no_memory),
     ("a_compiler_that_is_late_is_killed", late),
 ];
@@ -49,17 +52,7 @@ impl Bomb {
             let exit = EntityType::Function(self.types + 1);
             imports.import("wasi_snapshot_preview1", "proc_exit", exit);
         }
-        let mut functions = FunctionSection::new();
-        let mut code = CodeSection::new();
-        for (locals, body) in &self.bodies {
-            functions.function(0);
-            let mut function = Function::new([(*locals, ValType::I64)]);
-            body.iter().for_each(|instruction| {
-                function.instruction(instruction);
-            });
-            function.instruction(&Instruction::End);
-            code.function(&function);
-        }
+        let (functions, code) = self.functions();
         let mut tables = TableSection::new();
         if let Some(entries) = self.table {
             tables.table(TableType {
@@ -108,6 +101,21 @@ impl Bomb {
             .section(&data);
         module.finish()
     }
+
+    fn functions(&self) -> (FunctionSection, CodeSection) {
+        let mut functions = FunctionSection::new();
+        let mut code = CodeSection::new();
+        for (locals, body) in &self.bodies {
+            functions.function(0);
+            let mut function = Function::new([(*locals, ValType::I64)]);
+            body.iter().for_each(|instruction| {
+                function.instruction(instruction);
+            });
+            function.instruction(&Instruction::End);
+            code.function(&function);
+        }
+        (functions, code)
+    }
 }
 
 fn body(instructions: Vec<Instruction<'static>>) -> Bomb {
@@ -118,7 +126,10 @@ fn body(instructions: Vec<Instruction<'static>>) -> Bomb {
 }
 
 fn repeated(count: usize, piece: &[Instruction<'static>]) -> Vec<Instruction<'static>> {
-    std::iter::repeat_n(piece, count).flatten().cloned().collect()
+    std::iter::repeat_n(piece, count)
+        .flatten()
+        .cloned()
+        .collect()
 }
 
 /// As many of one thing inside each other.
@@ -130,15 +141,30 @@ fn nested(count: usize, open: Instruction<'static>) -> Vec<Instruction<'static>>
 
 /// The families, each with a size that is admitted and one that is not, or that no compiler likes.
 fn families() -> Vec<(&'static str, Vec<u8>)> {
+    let mut all = control();
+    all.extend(values());
+    all.extend(parts());
+    let mut built: Vec<_> = all
+        .into_iter()
+        .map(|(name, bomb)| (name, bomb.build()))
+        .collect();
+    built.push(("more bytes than admitted", vec![0; (32 << 20) + 1]));
+    built
+}
+
+/// Much control flow.
+fn control() -> Vec<(&'static str, Bomb)> {
     use Instruction as I;
-    let some = |count: u32, instructions: Vec<I<'static>>| Bomb {
-        bodies: vec![(0, instructions); count as usize],
-        ..Bomb::default()
-    };
     let mut all = Vec::new();
     for count in [499, 100_000] {
-        all.push(("nested blocks", body(nested(count, I::Block(BlockType::Empty)))));
-        all.push(("nested loops", body(nested(count, I::Loop(BlockType::Empty)))));
+        all.push((
+            "nested blocks",
+            body(nested(count, I::Block(BlockType::Empty))),
+        ));
+        all.push((
+            "nested loops",
+            body(nested(count, I::Loop(BlockType::Empty))),
+        ));
     }
     for count in [20_000, 200_000] {
         let piece = [I::Loop(BlockType::Empty), I::End];
@@ -146,32 +172,22 @@ fn families() -> Vec<(&'static str, Vec<u8>)> {
         let piece = [I::Block(BlockType::Empty), I::Br(0), I::End];
         all.push(("blocks that are left", body(repeated(count, &piece))));
     }
-    for locals in [8_000, 50_000] {
-        let mut bomb = body(repeated(5_000, &[I::LocalGet(1), I::LocalSet(2)]));
-        bomb.bodies[0].0 = locals;
-        all.push(("locals", bomb));
-    }
-    for functions in [100_000, 1_000_000] {
-        all.push(("tiny functions", some(functions, vec![])));
-    }
     for targets in [10_000_usize, 500_000] {
         let table = I::BrTable(vec![0; targets].into(), 0);
         let instructions = vec![I::Block(BlockType::Empty), I::I32Const(1), table, I::End];
         all.push(("a giant br_table", body(instructions)));
     }
-    for globals in [9_900, 100_000] {
-        let bomb = Bomb {
-            globals,
-            ..body(vec![])
-        };
-        all.push(("globals", bomb));
-    }
-    for segments in [50_000, 100_000] {
-        let bomb = Bomb {
-            segments,
-            ..body(vec![])
-        };
-        all.push(("data segments", bomb));
+    all
+}
+
+/// Many values that live at once, or hang on each other.
+fn values() -> Vec<(&'static str, Bomb)> {
+    use Instruction as I;
+    let mut all = Vec::new();
+    for locals in [8_000, 50_000] {
+        let mut bomb = body(repeated(5_000, &[I::LocalGet(1), I::LocalSet(2)]));
+        bomb.bodies[0].0 = locals;
+        all.push(("locals", bomb));
     }
     for count in [30_000, 1_000_000] {
         let piece = [
@@ -188,6 +204,42 @@ fn families() -> Vec<(&'static str, Vec<u8>)> {
         };
         all.push(("select chains", bomb));
     }
+    for count in [20_000, 300_000] {
+        let mut instructions = vec![I::V128Const(1)];
+        instructions.extend(repeated(
+            count,
+            &[I::V128Const(2), I::F32x4Div, I::F32x4Sqrt],
+        ));
+        instructions.push(I::Drop);
+        all.push(("v128 chains", body(instructions)));
+    }
+    all
+}
+
+/// Too many parts of one kind.
+fn parts() -> Vec<(&'static str, Bomb)> {
+    let mut all = Vec::new();
+    for functions in [100_000, 1_000_000] {
+        let bomb = Bomb {
+            bodies: vec![(0, vec![]); functions],
+            ..Bomb::default()
+        };
+        all.push(("tiny functions", bomb));
+    }
+    for globals in [9_900, 100_000] {
+        let bomb = Bomb {
+            globals,
+            ..body(vec![])
+        };
+        all.push(("globals", bomb));
+    }
+    for segments in [50_000, 100_000] {
+        let bomb = Bomb {
+            segments,
+            ..body(vec![])
+        };
+        all.push(("data segments", bomb));
+    }
     for types in [9_900, 100_000] {
         let bomb = Bomb {
             types,
@@ -203,12 +255,6 @@ fn families() -> Vec<(&'static str, Vec<u8>)> {
             ..body(vec![])
         };
         all.push(("many parameters", bomb));
-    }
-    for count in [20_000, 300_000] {
-        let mut instructions = vec![I::V128Const(1)];
-        instructions.extend(repeated(count, &[I::V128Const(2), I::F32x4Div, I::F32x4Sqrt]));
-        instructions.push(I::Drop);
-        all.push(("v128 chains", body(instructions)));
     }
     for entries in [1_000_000, 10_000_000] {
         let bomb = Bomb {
@@ -227,12 +273,7 @@ fn families() -> Vec<(&'static str, Vec<u8>)> {
         ..body(vec![])
     };
     all.push(("imports", bomb));
-    let mut built: Vec<_> = all
-        .into_iter()
-        .map(|(name, bomb)| (name, bomb.build()))
-        .collect();
-    built.push(("more bytes than admitted", vec![0; (32 << 20) + 1]));
-    built
+    all
 }
 
 /// Less than a miner gives, so that the test is done sooner.

@@ -11,9 +11,15 @@ use crate::harness::Test;
 use crate::stage::{self, PATIENCE, Stage, cast, command, echo};
 
 pub const TESTS: &[Test] = &[
-    ("a_runner_that_is_killed_at_work_costs_one_try", killed_at_work),
+    (
+        "a_runner_that_is_killed_at_work_costs_one_try",
+        killed_at_work,
+    ),
     ("a_runner_that_is_killed_twice_costs_the_run", killed_twice),
-    ("a_runner_that_is_killed_at_rest_costs_nothing", killed_at_rest),
+    (
+        "a_runner_that_is_killed_at_rest_costs_nothing",
+        killed_at_rest,
+    ),
     ("a_run_beyond_its_deadline_is_killed", beyond_the_deadline),
     ("an_impostor_gets_nothing_but_its_end", impostors),
     ("a_machine_where_nothing_can_be_locked_in_says_so", unfit),
@@ -28,7 +34,11 @@ fn children() -> BTreeSet<u32> {
         let path = task.unwrap().path().join("children");
         let listed = std::fs::read_to_string(path).unwrap_or_default();
         // A thread may end meanwhile, and its children move to another.
-        found.extend(listed.split_whitespace().map(|id| id.parse::<u32>().unwrap()));
+        found.extend(
+            listed
+                .split_whitespace()
+                .map(|id| id.parse::<u32>().unwrap()),
+        );
     }
     found
 }
@@ -60,8 +70,7 @@ fn with_fuel(stage: &Stage, module: &[u8], deadline: Instant) -> Result<haar_san
 fn at_work() -> Option<u32> {
     children().into_iter().find(|child| {
         let status = std::fs::read_to_string(format!("/proc/{child}/status")).unwrap_or_default();
-        status.contains("Seccomp:\t2") && status.contains("State:\tR")
-            || has_running_thread(*child)
+        status.contains("Seccomp:\t2") && status.contains("State:\tR") || has_running_thread(*child)
     })
 }
 
@@ -111,7 +120,10 @@ fn kill_while_running(times: usize, signal: rustix::process::Signal) -> Result<(
 
 fn killed_at_work() {
     // The second runner goes on until the deadline: an endless run has no other end.
-    assert_eq!(kill_while_running(1, rustix::process::Signal::KILL), Err(NoRun::Late));
+    assert_eq!(
+        kill_while_running(1, rustix::process::Signal::KILL),
+        Err(NoRun::Late)
+    );
 }
 
 fn killed_twice() {
@@ -159,7 +171,10 @@ fn impostors() {
             ..alone(config)
         });
         let deadline = Instant::now() + Duration::from_millis(200);
-        let no = stage.run_as(1, &echo(), b"", deadline).unwrap_err().to_string();
+        let no = stage
+            .run_as(1, &echo(), b"", deadline)
+            .unwrap_err()
+            .to_string();
         assert!(no.contains(expected), "{actor}: {no}");
         let children = stage.confined.children();
         assert!(children.died + children.late >= 1, "{actor}");
@@ -217,7 +232,10 @@ fn orphans() {
         &mut said,
     )
     .unwrap();
-    let runners: Vec<u32> = said.split_whitespace().map(|id| id.parse().unwrap()).collect();
+    let runners: Vec<u32> = said
+        .split_whitespace()
+        .map(|id| id.parse().unwrap())
+        .collect();
     assert!(runners.len() >= 2, "{said}");
     supervisor.kill().unwrap();
     supervisor.wait().unwrap();
@@ -233,7 +251,13 @@ fn orphans() {
 
 fn is_alive(process: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
-    let state = stat.rsplit(')').next().unwrap_or_default().trim_start().chars().next();
+    let state = stat
+        .rsplit(')')
+        .next()
+        .unwrap_or_default()
+        .trim_start()
+        .chars()
+        .next();
     !matches!(state, None | Some('Z' | 'X'))
 }
 

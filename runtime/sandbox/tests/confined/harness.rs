@@ -28,12 +28,19 @@ pub fn run(groups: &[&[Test]]) -> ExitCode {
         let began = std::time::Instant::now();
         let is_ok = catch_unwind(test).is_ok();
         let verdict = if is_ok { "ok" } else { "FAILED" };
-        println!("test {name} ... {verdict} ({} ms)", began.elapsed().as_millis());
+        println!(
+            "test {name} ... {verdict} ({} ms)",
+            began.elapsed().as_millis()
+        );
         if !is_ok {
             failed.push(*name);
         }
     }
-    println!("\n{} tests, {} failed {failed:?}", tests.len(), failed.len());
+    println!(
+        "\n{} tests, {} failed {failed:?}",
+        tests.len(),
+        failed.len()
+    );
     if failed.is_empty() {
         ExitCode::SUCCESS
     } else {

@@ -23,61 +23,83 @@ const GROWTH_KIB_MAX: i64 = 5 << 10;
 /// Fuel of a hostile job: an endless loop lasts some milliseconds.
 const FUEL: Fuel = Fuel(5_000_000);
 
+/// Bodies of commands by what they try.
+#[rustfmt::skip]
+const COMMANDS: &[(&str, &str)] = &[
+    ("trap at once", "(unreachable)"),
+    ("trap after a long loop", "(loop $l (br_if $l (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 300000)))) (unreachable)"),
+    ("divide by zero", "(drop (i32.div_s (i32.const 1) (local.get $i)))"),
+    ("read outside", "(drop (i32.load (i32.const -4)))"),
+    ("write outside", "(i64.store offset=4294967288 (i32.const -1) (i64.const 1))"),
+    ("call nothing", "(call_indirect (type $nothing) (i32.const 1))"),
+    ("loop for ever", "(loop $l (br $l))"),
+    ("recurse for ever", "(drop (call $deeper (i32.const 0)))"),
+    ("take all memory", "(loop $l (br_if $l (i32.ne (memory.grow (i32.const 64)) (i32.const -1)))) (loop $l (br_if $l (i32.ne (memory.grow (i32.const 1)) (i32.const -1))))"),
+    ("fill all memory", "(drop (memory.grow (i32.const 2000))) (loop $l (memory.fill (i32.const 0) (i32.const 1) (i32.const 131072000)) (br $l))"),
+    ("copy overlapping", "(loop $l (memory.copy (i32.const 1) (i32.const 0) (i32.const 65535)) (br $l))"),
+    ("storm of host calls", "(loop $l (drop (call $random (i32.const 0) (i32.const 1))) (br $l))"),
+    ("poll two billion", "(drop (call $poll (i32.const 0) (i32.const 0) (i32.const 0x7fffffff) (i32.const 8)))"),
+    ("poll four billion", "(drop (call $poll (i32.const 0) (i32.const 0) (i32.const -1) (i32.const 8)))"),
+    ("sleep for ever", "(i32.store (i32.const 16) (i32.const 1)) (i64.store (i32.const 24) (i64.const -1)) (drop (call $poll (i32.const 0) (i32.const 1024) (i32.const 1) (i32.const 2048)))"),
+    ("bad pointer", "(drop (call $write (i32.const 1) (i32.const -8) (i32.const 1) (i32.const 0)))"),
+    ("bad vectors", "(drop (call $write (i32.const 1) (i32.const 0) (i32.const 0x10000000) (i32.const 0)))"),
+    ("random everywhere", "(drop (call $random (i32.const 0) (i32.const -1)))"),
+    ("log everything", "(loop $l (call $log (i32.const 0) (i32.const 65536)) (br $l))"),
+    ("log outside", "(call $log (i32.const -1) (i32.const -1))"),
+    ("write for ever", "(i32.store (i32.const 4) (i32.const 65536)) (loop $l (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8))) (br $l))"),
+    ("exit oddly", "(call $exit (i32.const -1))"),
+];
+
 /// Guests by what they try.
 fn guests() -> Vec<(&'static str, Vec<u8>)> {
-    let mut all: Vec<(&str, Vec<u8>)> = [
-        ("trap at once", "(unreachable)"),
-        ("trap after a long loop", "(loop $l (br_if $l (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 300000)))) (unreachable)"),
-        ("divide by zero", "(drop (i32.div_s (i32.const 1) (local.get $i)))"),
-        ("read outside", "(drop (i32.load (i32.const -4)))"),
-        ("write outside", "(i64.store offset=4294967288 (i32.const -1) (i64.const 1))"),
-        ("call nothing", "(call_indirect (type $nothing) (i32.const 1))"),
-        ("loop for ever", "(loop $l (br $l))"),
-        ("recurse for ever", "(drop (call $deeper (i32.const 0)))"),
-        ("take all memory", "(loop $l (br_if $l (i32.ne (memory.grow (i32.const 64)) (i32.const -1)))) (loop $l (br_if $l (i32.ne (memory.grow (i32.const 1)) (i32.const -1))))"),
-        ("fill all memory", "(drop (memory.grow (i32.const 2000))) (loop $l (memory.fill (i32.const 0) (i32.const 1) (i32.const 131072000)) (br $l))"),
-        ("copy overlapping", "(loop $l (memory.copy (i32.const 1) (i32.const 0) (i32.const 65535)) (br $l))"),
-        ("storm of host calls", "(loop $l (drop (call $random (i32.const 0) (i32.const 1))) (br $l))"),
-        ("poll two billion", "(drop (call $poll (i32.const 0) (i32.const 0) (i32.const 0x7fffffff) (i32.const 8)))"),
-        ("poll four billion", "(drop (call $poll (i32.const 0) (i32.const 0) (i32.const -1) (i32.const 8)))"),
-        ("sleep for ever", "(i32.store (i32.const 16) (i32.const 1)) (i64.store (i32.const 24) (i64.const -1)) (drop (call $poll (i32.const 0) (i32.const 1024) (i32.const 1) (i32.const 2048)))"),
-        ("bad pointer", "(drop (call $write (i32.const 1) (i32.const -8) (i32.const 1) (i32.const 0)))"),
-        ("bad vectors", "(drop (call $write (i32.const 1) (i32.const 0) (i32.const 0x10000000) (i32.const 0)))"),
-        ("random everywhere", "(drop (call $random (i32.const 0) (i32.const -1)))"),
-        ("log everything", "(loop $l (call $log (i32.const 0) (i32.const 65536)) (br $l))"),
-        ("log outside", "(call $log (i32.const -1) (i32.const -1))"),
-        ("write for ever", "(i32.store (i32.const 4) (i32.const 65536)) (loop $l (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8))) (br $l))"),
-        ("exit oddly", "(call $exit (i32.const -1))"),
-    ]
-    .map(|(name, body)| (name, command(body)))
-    .into();
-    all.push(("reserved names", assemble(
-        r#"(module (memory (export "memory") 1) (func (export "_start"))
+    let commands = COMMANDS.iter().map(|(name, body)| (*name, command(body)));
+    let others = [
+        (
+            "reserved names",
+            assemble(
+                r#"(module (memory (export "memory") 1) (func (export "_start"))
             (global (export "__haar_fuel") (mut i64) (i64.const 0)))"#,
-    )));
-    all.push(("unknown imports", assemble(
-        r#"(module (import "env" "system" (func (param i32)))
+            ),
+        ),
+        (
+            "unknown imports",
+            assemble(
+                r#"(module (import "env" "system" (func (param i32)))
             (memory (export "memory") 1) (func (export "_start")))"#,
-    )));
-    all.push(("not even a module", b"\0asm\x01\0\0\0\xff\xff\xff\xff".to_vec()));
-    all.push(("a huge table", assemble(
-        r#"(module (memory (export "memory") 1) (table 1000000 funcref)
+            ),
+        ),
+        (
+            "not even a module",
+            b"\0asm\x01\0\0\0\xff\xff\xff\xff".to_vec(),
+        ),
+        (
+            "a huge table",
+            assemble(
+                r#"(module (memory (export "memory") 1) (table 1000000 funcref)
             (func (export "_start") (loop $l (br $l))))"#,
-    )));
-    all.push(("a lying reactor", assemble(
-        r#"(module (memory (export "memory") 1)
+            ),
+        ),
+        (
+            "a lying reactor",
+            assemble(
+                r#"(module (memory (export "memory") 1)
             (func (export "haar_abi_v1") (result i32) (i32.const 1))
             (func (export "haar_alloc") (param i32) (result i32) (i32.const -16))
             (func (export "haar_run") (param i32 i32) (result i64) (i64.const -1)))"#,
-    )));
-    all.push(("a reactor with a huge frame", assemble(
-        r#"(module (memory (export "memory") 2048)
+            ),
+        ),
+        (
+            "a reactor with a huge frame",
+            assemble(
+                r#"(module (memory (export "memory") 2048)
             (func (export "haar_abi_v1") (result i32) (i32.const 1))
             (func (export "haar_alloc") (param i32) (result i32) (i32.const 16))
             (func (export "haar_run") (param i32 i32) (result i64)
                 (i64.const 0x0000001007ffff00)))"#,
-    )));
-    all
+            ),
+        ),
+    ];
+    commands.chain(others).collect()
 }
 
 /// One that nobody has seen before: it has to be metered and compiled.
@@ -90,7 +112,10 @@ fn novel(number: usize) -> Vec<u8> {
 /// Kibibytes of memory that this process has.
 fn resident_kib() -> i64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmRSS")).unwrap();
+    let line = status
+        .lines()
+        .find(|line| line.starts_with("VmRSS"))
+        .unwrap();
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
@@ -162,5 +187,8 @@ fn hostile() {
         began.elapsed()
     );
     assert_eq!((children.escapes, children.died, children.late), (0, 0, 0));
-    assert!(growth <= GROWTH_KIB_MAX, "the supervisor grew by {growth} KiB");
+    assert!(
+        growth <= GROWTH_KIB_MAX,
+        "the supervisor grew by {growth} KiB"
+    );
 }

@@ -12,7 +12,10 @@ use crate::stage::{PATIENCE, PLENTY, Stage, command, echo, ending, run_config};
 pub const TESTS: &[Test] = &[
     ("a_run_in_a_runner_equals_a_run_here", equal),
     ("bytes_of_any_size_go_there_and_back", sizes),
-    ("a_module_that_no_miner_can_run_is_refused_with_its_code", refused),
+    (
+        "a_module_that_no_miner_can_run_is_refused_with_its_code",
+        refused,
+    ),
     ("a_module_is_compiled_once", once),
     ("a_guest_may_use_all_its_memory", memory),
     ("an_input_that_is_too_large_is_refused", too_large),
@@ -102,7 +105,9 @@ fn memory() {
         fuel_max: Fuel(2_000_000_000),
     };
     let deadline = Instant::now() + PATIENCE;
-    let run = stage.confined.run(Tenant::of(&[]), &compiled, &spec, deadline);
+    let run = stage
+        .confined
+        .run(Tenant::of(&[]), &compiled, &spec, deadline);
     assert_eq!(ending(&run.unwrap().outcome), (Status::Returned, 0, None));
     stage.assert_well();
 }
@@ -110,10 +115,20 @@ fn memory() {
 fn too_large() {
     let stage = Stage::new();
     let error = stage.run(&echo(), &vec![0; (64 << 20) + 1]).unwrap_err();
-    assert!(matches!(error, NoRun::Abstain(Abstain::BadSpec { .. })), "{error}");
+    assert!(
+        matches!(error, NoRun::Abstain(Abstain::BadSpec { .. })),
+        "{error}"
+    );
     // One that a guest could not be given either, found by the runner.
     let error = stage.run(&echo(), &vec![0; 11 << 20]).unwrap_err();
-    assert!(matches!(error, NoRun::Abstain(Abstain::BadSpec { .. })), "{error}");
-    let trap = stage.run(&command("(unreachable)"), b"").unwrap().outcome.trap;
+    assert!(
+        matches!(error, NoRun::Abstain(Abstain::BadSpec { .. })),
+        "{error}"
+    );
+    let trap = stage
+        .run(&command("(unreachable)"), b"")
+        .unwrap()
+        .outcome
+        .trap;
     assert_eq!(trap, Some(TrapKind::Abort));
 }

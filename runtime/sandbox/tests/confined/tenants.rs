@@ -1,19 +1,24 @@
 //! Who gets which runner, and who has to wait.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use haar_sandbox::process::{CompileLimits, ConfinedConfig, NoRun};
+use haar_sandbox::process::{ConfinedConfig, NoRun};
 
 use crate::harness::Test;
 use crate::stage::{PATIENCE, Stage, command, echo};
 
 pub const TESTS: &[Test] = &[
-    ("a_tenant_keeps_its_runner_and_never_gets_anothers", never_shared),
+    (
+        "a_tenant_keeps_its_runner_and_never_gets_anothers",
+        never_shared,
+    ),
     ("many_tenants_at_once_never_share_a_runner", many_at_once),
     ("a_runner_serves_a_hundred_runs", a_hundred),
-    ("a_trap_of_the_engine_costs_the_runner_and_an_exit_does_not", traps),
+    (
+        "a_trap_of_the_engine_costs_the_runner_and_an_exit_does_not",
+        traps,
+    ),
     ("who_finds_the_queue_full_is_sent_away_at_once", busy),
     ("a_run_that_cannot_begin_before_its_deadline_is_late", late),
 ];
@@ -32,11 +37,6 @@ fn alone(config: ConfinedConfig) -> ConfinedConfig {
         concurrency: 1,
         ..config
     }
-}
-
-/// Which runners are there while nobody works.
-fn runners(stage: &Stage) -> BTreeSet<u32> {
-    stage.idle_runners().into_iter().collect()
 }
 
 fn never_shared() {
@@ -58,7 +58,6 @@ fn never_shared() {
 fn many_at_once() {
     let stage = Stage::new();
     let module = echo();
-    let served: Mutex<BTreeMap<u32, BTreeSet<u8>>> = Mutex::default();
     std::thread::scope(|scope| {
         for tenant in 0..4 {
             let (stage, module) = (&stage, &module);
@@ -73,7 +72,6 @@ fn many_at_once() {
             });
         }
     });
-    drop(served);
     let children = stage.confined.children();
     assert_eq!((children.died, children.late, children.escapes), (0, 0, 0));
     // Two seats and a spare one: whatever was started beyond those took the place of another.
@@ -86,7 +84,6 @@ fn a_hundred() {
         stage.run(&echo(), b"").unwrap();
     }
     assert_eq!(stage.confined.children().replaced, 2);
-    runners(&stage);
 }
 
 fn traps() {
@@ -130,11 +127,7 @@ fn busy() {
 }
 
 fn late() {
-    let stage = Stage::with(|config| ConfinedConfig {
-        concurrency: 1,
-        compile: CompileLimits::default(),
-        ..config
-    });
+    let stage = Stage::with(alone);
     let past = Instant::now();
     std::thread::sleep(Duration::from_millis(1));
     stage.prepare(&echo()).unwrap();
@@ -142,7 +135,11 @@ fn late() {
         let module = spin();
         stage.prepare(&module).unwrap();
         let stage = &stage;
-        scope.spawn(move || stage.run_as(1, &module, b"", Instant::now() + PATIENCE).unwrap());
+        scope.spawn(move || {
+            stage
+                .run_as(1, &module, b"", Instant::now() + PATIENCE)
+                .unwrap()
+        });
         loop {
             match stage.run_as(2, &echo(), b"", past) {
                 // The seat was still free.
