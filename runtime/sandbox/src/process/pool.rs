@@ -206,8 +206,14 @@ impl Pool {
     fn died_idle(&self, runner: Remote) {
         let id = runner.id();
         let ended = runner.end();
-        tracing::warn!(target: "haar::runner::died", runner = id, %ended, during = "nothing");
-        self.tally.died.count();
+        if ended.is_escape() {
+            // What a guest left behind went on after its run.
+            tracing::error!(target: "haar::runner::escaping", runner = id, during = "nothing");
+            self.tally.escapes.count();
+        } else {
+            tracing::warn!(target: "haar::runner::died", runner = id, %ended, during = "nothing");
+            self.tally.died.count();
+        }
     }
 
     /// Keeps a fresh runner ready, until the pool is over.
