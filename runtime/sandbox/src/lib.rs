@@ -11,8 +11,9 @@
 //! - Time is bounded by fuel, memory by the job's pages, output and log by the profile.
 //! - A guest that traps, exhausts its fuel or its stack harms neither the process nor the next run.
 //!
-//! The guest shares the process with us until it gets a confined one of its own; the engine's own
-//! faults are the one way left to do harm. `README.md` beside this crate has the rules of entry.
+//! In [`Sandbox`] the guest shares the process with us, and the engine's own faults are a way to do
+//! harm; `process::Confined` gives strangers' guests processes that can do nothing else. `README.md`
+//! beside this crate has the rules of entry and of confinement.
 
 mod artifact;
 mod cache;
@@ -30,6 +31,8 @@ mod outcome;
 mod play;
 mod preinit;
 mod prepare;
+#[cfg(target_os = "linux")]
+pub mod process;
 mod sandbox;
 mod seal;
 mod seats;
