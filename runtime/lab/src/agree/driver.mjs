@@ -57,7 +57,7 @@ function playCase(item) {
   try {
     module = new WebAssembly.Module(slice(item.module));
   } catch (error) {
-    return [`abstained: ${error}`];
+    return item.fuels.map(() => `abstained: ${error}`);
   }
   const metered = { kind: item.kind, initCost: BigInt(item.initCost), hasInitialize: item.hasInitialize };
   const spec = { environment: {}, input: slice(item.input), outputBytesMax: manifest.outputBytesMax };

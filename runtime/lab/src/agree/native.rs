@@ -11,7 +11,7 @@ use haar_meter::{
 };
 use haar_wasi::{Ended, Environment, Fault, Function, GuestMemory, Limits, Parameter, Wasi};
 use wasmtime::{
-    Caller, Config, Engine, Extern, FuncType, Global, Instance, Linker, Memory, Module, Store,
+    Caller, Config, Engine, FuncType, Global, Instance, Linker, Memory, Module, Store,
     Trap, Val, ValType,
 };
 
@@ -472,16 +472,4 @@ pub(crate) fn on_deep_stack<T: Send>(work: impl FnOnce() -> T + Send) -> Result<
             .join()
             .map_err(|_| anyhow!("a run panicked"))
     })
-}
-
-/// An exported function, for those who call a metered module by themselves.
-pub(crate) fn exported(
-    store: &mut Store<()>,
-    instance: &Instance,
-    name: &str,
-) -> Result<wasmtime::Func> {
-    match instance.get_export(store, name) {
-        Some(Extern::Func(function)) => Ok(function),
-        _ => Err(anyhow!("no export {name}")),
-    }
 }

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, bail};
 use wasm_encoder::reencode::{Reencode, RoundtripReencoder};
 use wasm_encoder::{
-    CodeSection, DataSection, ElementSection, FunctionSection, TableSection, TypeSection, ValType,
+    DataSection, ElementSection, FunctionSection, TableSection, TypeSection, ValType,
 };
 use wasmparser::{
     CompositeInnerType, Data, Element, Export, FuncType, FunctionBody, Global, Import, MemoryType,
@@ -123,15 +123,6 @@ impl<'a> Parts<'a> {
             RoundtripReencoder.parse_table(&mut section, table.clone())?;
         }
         Ok(section)
-    }
-
-    /// The original bodies, byte for byte.
-    pub(crate) fn code_section(&self) -> CodeSection {
-        let mut section = CodeSection::new();
-        for body in &self.bodies {
-            section.raw(body.as_bytes());
-        }
-        section
     }
 
     /// The element and data segments, with constant expressions written by `reencoder`.

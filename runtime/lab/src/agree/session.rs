@@ -11,7 +11,7 @@ use haar_meter::meter;
 
 use super::case::{Bench, Case, Examined, PROFILE, Plan};
 use super::core::{Core, native_line};
-use super::corpus::{Configuration, Corpus, Difference};
+use super::corpus::{Compared, Configuration, Corpus, Difference};
 use super::observation::Kind;
 use super::options::Options;
 use super::scripts::Script;
@@ -145,7 +145,7 @@ impl Session {
     fn examine(&mut self, name: &str, bytes: &[u8], input: &[u8], plan: Plan) {
         match self.bench.examine(name, bytes, input, plan) {
             Some(Examined::Case(case)) => self.cases.push(*case),
-            Some(Examined::Refused(_)) => {
+            Some(Examined::Refused) => {
                 self.refused += 1;
                 self.judged.push((name.to_owned(), bytes.to_vec()));
             }
@@ -202,9 +202,14 @@ impl Session {
         });
         let results = results.into_inner().unwrap_or_else(|lock| lock.into_inner());
         for (name, took, result) in results {
-            let differences = result?;
-            say(&format!("{name}: {} differences ({took:.1} s)", differences.len()));
-            for Difference { section, index, what } in differences {
+            let compared = result?;
+            say(&format!(
+                "{name}: {} items equal, {} abstained, {} differ ({took:.1} s)",
+                compared.equal,
+                compared.abstained,
+                compared.differences.len(),
+            ));
+            for Difference { section, index, what } in compared.differences {
                 let expected = corpus.expected.get(section);
                 let item = expected.and_then(|expected| expected.names.get(index));
                 let item = item.map_or("?", String::as_str);
@@ -271,14 +276,16 @@ impl Session {
 
     /// Prints the findings and leaves their modules in files.
     fn verdict(&self) -> Result<usize> {
-        const SHOWN_MAX: usize = 40;
+        const SHOWN_MAX: usize = 12;
+        const TEXT_MAX: usize = 2_000;
         let findings = &self.bench.findings;
         let folder = self.options.target.join("agree");
         fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
         for (index, finding) in findings.iter().take(SHOWN_MAX).enumerate() {
             let file = folder.join(format!("finding-{index}.wasm"));
             fs::write(&file, &finding.module).with_context(|| format!("cannot write {}", file.display()))?;
-            say(&format!("\n{}: {}\n    module in {}", finding.name, finding.what, file.display()));
+            let what: String = finding.what.chars().take(TEXT_MAX).collect();
+            say(&format!("\n{}: {what}\n    module in {}", finding.name, file.display()));
         }
         match findings.len() {
             0 => say("everything agrees"),
@@ -288,13 +295,14 @@ impl Session {
     }
 }
 
-fn compare(corpus: &Corpus, folder: &Path, engine: &Configuration) -> Result<Vec<Difference>> {
-    let mut differences = corpus.compare(folder, engine, "runs")?;
+fn compare(corpus: &Corpus, folder: &Path, engine: &Configuration) -> Result<Compared> {
+    let mut compared = Compared::default();
+    corpus.compare(folder, engine, "runs", &mut compared)?;
     if engine.is_default {
-        differences.extend(corpus.compare(folder, engine, "meterings")?);
-        differences.extend(corpus.compare(folder, engine, "scripts")?);
+        corpus.compare(folder, engine, "meterings", &mut compared)?;
+        corpus.compare(folder, engine, "scripts", &mut compared)?;
     }
-    Ok(differences)
+    Ok(compared)
 }
 
 /// The modules in a folder, by name; none if there is no folder.
