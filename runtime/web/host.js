@@ -12,7 +12,15 @@ const HASH_BYTES = 1 << 20;
 const STATUS = { none: 0, outOfFuel: 1, stack: 2, abort: 3, hostMemory: 4, endedByHost: 5 };
 
 /** How `wasi_call` says that the run is over. */
-const ENDED = { exit: -1, outOfFuel: -2, fault: -3 };
+const ENDED = { exit: -1, outOfFuel: -2, fault: -3, hostMemory: -4 };
+
+/** What the guest's status says after such an end. */
+const STATUS_OF_END = {
+  [ENDED.exit]: STATUS.endedByHost,
+  [ENDED.outOfFuel]: STATUS.outOfFuel,
+  [ENDED.fault]: STATUS.endedByHost,
+  [ENDED.hostMemory]: STATUS.hostMemory,
+};
 
 /** The first byte of a reactor's answer. */
 const FRAME = { value: 0, applicationError: 1, http: 2 };
@@ -188,8 +196,8 @@ export class Wasi {
         const { end, left } = this.call(number, args, reach.memory, reach.fuel.value);
         reach.fuel.value = left;
         if (end >= 0) return declared.returnsErrno ? end : undefined;
-        reach.status.value = end === ENDED.outOfFuel ? STATUS.outOfFuel : STATUS.endedByHost;
-        if (end < ENDED.fault) throw new Abstained('the core knows no such run');
+        if (end < ENDED.hostMemory) throw new Abstained('the core knows no such run');
+        reach.status.value = STATUS_OF_END[end];
         throw new Unwound(end);
       };
     });

@@ -24,6 +24,8 @@ cargo xtask <command>
   demo [args..]       build the guests and the binary, then run `haar demo` with these arguments
   test [args..]       build the guests, then `cargo test --workspace` with these arguments
   sim [args..]        run the protocol's simulator, for instance `sim --seeds 1000`
+  fuzz [target]       throw made-up inputs at admission, rewriting, wasi, manifest, or all of them
+                      --runs N  how many, --seed S  from where, --replay FILE  one again
   targets             make sure of the wasm targets: present, from rustup, or from Debian's sources
                       --without-rustup  go straight to Debian's sources
   guests              build examples/functions/* to WASI modules in <target>/guests
@@ -34,7 +36,7 @@ cargo xtask <command>
   ci                  everything above that can fail, in order, as the merge check runs it
   help                this text
 
-Exit codes: 0 done, 1 failed, 2 usage. `demo`, `sim` and `test` pass on the code of what they run.";
+Exit codes: 0 done, 1 failed, 2 usage. `demo`, `sim`, `test` and `fuzz` pass on the code of what they run.";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -58,7 +60,7 @@ fn dispatch(command: &str, rest: &[String]) -> anyhow::Result<ExitCode> {
     let known: &[&str] = match command {
         "targets" => &["--without-rustup"],
         "contracts" => &["--check"],
-        "demo" | "sim" | "test" => return run::dispatch(command, rest),
+        "demo" | "sim" | "test" | "fuzz" => return run::dispatch(command, rest),
         "guests" | "pure" | "tidy" | "ci" | "help" | "--help" | "-h" => &[],
         _ => return Ok(usage(&format!("there is no command `{command}`"))),
     };

@@ -14,6 +14,7 @@ pub const PURE: [&str; 4] = ["haar-records", "haar-meter", "haar-wasi", "haar-pr
 
 const BINARY: &str = "haar";
 const SIMULATOR: &str = "sim";
+const LAB: &str = "haar-lab";
 
 /// Runs the command with arguments of its own and returns what it returned.
 pub fn dispatch(command: &str, arguments: &[String]) -> Result<ExitCode> {
@@ -21,6 +22,7 @@ pub fn dispatch(command: &str, arguments: &[String]) -> Result<ExitCode> {
         "demo" => demo(arguments),
         "sim" => process::become_program(&mut simulator(arguments)?),
         "test" => process::become_program(&mut test_run(arguments)?),
+        "fuzz" => process::become_program(&mut lab(command, arguments)?),
         _ => bail!("`{command}` is not a program of the product"),
     }
 }
@@ -40,6 +42,16 @@ fn demo(arguments: &[String]) -> Result<ExitCode> {
 pub fn simulator(arguments: &[String]) -> Result<Command> {
     let mut command = Command::new(executable(&["--example", SIMULATOR], SIMULATOR)?);
     command.args(arguments);
+    Ok(command)
+}
+
+/// One of the lab's measurements, built and ready to start, with the guests if they are there.
+pub fn lab(measurement: &str, arguments: &[String]) -> Result<Command> {
+    let mut command = Command::new(executable(&["--bin", LAB], LAB)?);
+    command
+        .arg(measurement)
+        .args(arguments)
+        .env("HAAR_GUESTS", workspace::get()?.target.join("guests"));
     Ok(command)
 }
 

@@ -191,6 +191,7 @@ struct ProfilePart {
     pages_max: u32,
     simd: bool,
     output_bytes_max: u32,
+    schedule: B256,
 }
 
 #[derive(Deserialize)]
@@ -244,6 +245,7 @@ impl Document {
             pages_max: part.profile.pages_max,
             simd: part.profile.simd,
             output_bytes_max: part.profile.output_bytes_max,
+            schedule: part.profile.schedule,
         };
         let spec = Spec {
             module: part.module.parse()?,

@@ -137,6 +137,7 @@ fn spec_json(row: &JobRow) -> Value {
             "wasi": profile.wasi, "stack_limit": profile.stack_limit,
             "pages_max": profile.pages_max, "simd": profile.simd,
             "output_bytes_max": profile.output_bytes_max,
+            "schedule": profile.schedule,
         },
     })
 }

@@ -1,6 +1,6 @@
 //! What is computed: the profile, the run's configuration and the spec that names both.
 
-use alloy_primitives::{B256, keccak256};
+use alloy_primitives::{B256, b256, keccak256};
 use alloy_sol_types::{SolStruct, SolValue};
 
 use crate::eip712::{JobOrder, JobSpec, RunConfigEntry};
@@ -43,6 +43,9 @@ pub struct Profile {
     /// The most bytes that a run may return.
     #[n(7)]
     pub output_bytes_max: u32,
+    /// Hash of the prices themselves, so that a version cannot come to mean other numbers.
+    #[cbor(n(8), with = "crate::cbor::word")]
+    pub schedule: B256,
 }
 
 impl Profile {
@@ -56,6 +59,7 @@ impl Profile {
         pages_max: 16_384,
         simd: true,
         output_bytes_max: 10 << 20,
+        schedule: b256!("27fd7198fb737d7cc7de5d18af23166abb14c235b80b52e036bb347819e88d19"),
     };
 
     /// keccak256 of the ABI-encoded fields: part of every spec.
@@ -69,6 +73,7 @@ impl Profile {
                 self.simd,
                 self.output_bytes_max,
             ),
+            self.schedule,
         );
         keccak256(fields.abi_encode())
     }

@@ -4,20 +4,16 @@
 //! agree. `README.md` beside this crate says what each one measures.
 
 mod agree;
+mod fuzz;
 
 use std::process::ExitCode;
 
-fn main() -> ExitCode {
+fn main() -> anyhow::Result<ExitCode> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let (command, rest) = match arguments.split_first() {
-        Some((command, rest)) => (command.as_str(), rest),
-        None => ("help", &[][..]),
-    };
-    match command {
-        "agree" => agree::main(rest),
-        _ => {
-            agree::say("haar-lab <command>\n\n  agree [options]   the same answer on every engine; `agree --help` says more");
-            ExitCode::from(2)
-        }
+    let rest = arguments.get(1..).unwrap_or_default();
+    match arguments.first().map(String::as_str) {
+        Some("agree") => Ok(agree::main(rest)),
+        Some("fuzz") => fuzz::run(rest),
+        _ => anyhow::bail!("name a measurement: agree, fuzz"),
     }
 }

@@ -12,6 +12,7 @@ use wasmparser::{
     Parser, Payload, TableInit, TableType, TypeRef, ValType,
 };
 
+use crate::callgraph::{self, CallGraph, Calls};
 use crate::constants::{Constant, read_constant, read_functions, read_offset};
 use crate::fuel::{EXPORT_MEMORY, RESERVED_PREFIX, SECTION_MANIFEST};
 use crate::imports::{Lookup, look_up};
@@ -36,6 +37,9 @@ pub(crate) struct Module<'a> {
     pub(crate) data: Vec<Data<'a>>,
     pub(crate) manifest: Option<&'a [u8]>,
     pub(crate) grows_memory: bool,
+    /// The type that stands for each type: equal ones are one.
+    pub(crate) unified: Vec<u32>,
+    calls: Calls,
 }
 
 /// An imported function.
@@ -84,6 +88,7 @@ impl<'a> Module<'a> {
             module.read_section(payload?, profile, &mut bodies)?;
         }
         module.check_memory(profile)?;
+        module.unified = callgraph::unify(&module.types);
         Ok(module)
     }
 
@@ -121,7 +126,9 @@ impl<'a> Module<'a> {
             Payload::DataSection(section) => self.read_data(section)?,
             Payload::CodeSectionStart { .. } => {}
             Payload::CodeSectionEntry(body) => {
-                self.grows_memory |= bodies.read(&body, self, profile)?;
+                let mut calls = std::mem::take(&mut self.calls);
+                self.grows_memory |= bodies.read(&body, self, &mut calls, profile)?;
+                self.calls = calls;
             }
             Payload::CustomSection(section) => {
                 if section.name() == SECTION_MANIFEST {
@@ -574,6 +581,21 @@ impl<'a> Module<'a> {
             &[ValType::I64],
         )?;
         Ok(GuestKind::Reactor)
+    }
+
+    /// Who calls whom, over the defined functions.
+    pub(crate) fn call_graph(&self) -> CallGraph {
+        let entries = self.elements.iter().flat_map(|segment| &segment.functions);
+        let in_table: Vec<_> = entries
+            .flatten()
+            .filter_map(|function| {
+                let ty = self.function_type(*function)?;
+                Some((*function, *self.unified.get(ty as usize)?))
+            })
+            .collect();
+        let imports = self.imports.len() as u32;
+        let functions = self.functions.len() as u32;
+        CallGraph::new(&self.calls, imports, functions, &self.unified, &in_table)
     }
 
     /// The type index of a function, imported or defined.

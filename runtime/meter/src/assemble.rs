@@ -8,31 +8,41 @@ use wasm_encoder::{
     EntityType, ExportKind, ExportSection, Function, FunctionSection, GlobalSection, GlobalType,
     ImportSection, MemorySection, MemoryType, Section, TableSection, TableType, ValType,
 };
-use wasmparser::{
-    ExternalKind, FuncValidatorAllocations, FunctionBody, Parser, ValidPayload, Validator,
-};
+use wasmparser::ExternalKind;
 
 use crate::admission::{Module, cap};
-use crate::analysis::analyse;
+use crate::bodies::{self, Context, Written};
 use crate::constants::Constant;
-use crate::emit::{Places, write_body};
+use crate::emit::Places;
 use crate::fuel::{EXPORT_FUEL, EXPORT_START, EXPORT_STATUS, SECTION_MANIFEST, SECTION_METER};
 use crate::limits;
-use crate::price;
-use crate::rejected::{Rejected, place};
-use crate::types::{Types, encode, encode_all};
+use crate::rejected::Rejected;
+use crate::schedule::Schedule;
+use crate::types::{Types, encode};
 use crate::wrappers;
-use crate::{COST_VERSION, METER_VERSION, Metered, Profile, features};
+use crate::{COST_VERSION, METER_VERSION, Metered, Profile};
 
 /// Validates `original` and writes its metered form.
 pub(crate) fn write(
     original: &[u8],
     module: &Module<'_>,
     profile: &Profile,
+    schedule: &Schedule,
 ) -> Result<Metered, Rejected> {
-    let mut writer = Writer::new(module, profile);
-    writer.write_bodies(original)?;
-    writer.write_added()?;
+    let mut writer = Writer::new(module, profile, schedule);
+    let places = writer.places;
+    let context = Context {
+        module,
+        profile,
+        schedule,
+        places: &places,
+    };
+    let mut bodies = bodies::write(original, &context, &mut writer.types)?;
+    writer.code = bodies::section(&mut bodies);
+    for body in &bodies {
+        writer.functions.function(body.ty);
+    }
+    writer.write_added(&bodies)?;
 
     let bytes = writer.finish(original);
     cap(
@@ -43,7 +53,7 @@ pub(crate) fn write(
     )?;
     Ok(Metered {
         bytes,
-        init_cost: init_cost(module),
+        init_cost: init_cost(module, schedule),
         pages_min: pages_min(module),
         pages_max: pages_max(module, profile),
         kind: module.kind()?,
@@ -62,25 +72,25 @@ fn pages_max(module: &Module<'_>, profile: &Profile) -> u32 {
     asked.unwrap_or(limits::PAGES_MAX).min(profile.pages_max)
 }
 
-fn init_cost(module: &Module<'_>) -> u64 {
+fn init_cost(module: &Module<'_>, schedule: &Schedule) -> u64 {
     let data: u64 = module
         .data
         .iter()
         .map(|segment| segment.bytes.len() as u64)
         .sum();
-    price::INIT + price::PAGE * u64::from(pages_min(module)) + data / price::INIT_BYTES_PER_FUEL
+    schedule.start(pages_min(module).into(), data)
 }
 
 struct Writer<'m> {
     module: &'m Module<'m>,
     profile: &'m Profile,
+    schedule: &'m Schedule,
     types: Types,
     places: Places,
     functions: FunctionSection,
     code: CodeSection,
     /// The function that an export or a table entry leads to.
     doors: Doors,
-    functions_written: usize,
 }
 
 /// Which added function stands for which of the original.
@@ -128,7 +138,7 @@ impl Doors {
 }
 
 impl<'m> Writer<'m> {
-    fn new(module: &'m Module<'m>, profile: &'m Profile) -> Self {
+    fn new(module: &'m Module<'m>, profile: &'m Profile, schedule: &'m Schedule) -> Self {
         let imports = module.imports.len() as u32;
         let added = imports + module.functions.len() as u32;
         let doors = Doors::new(module, added);
@@ -138,66 +148,19 @@ impl<'m> Writer<'m> {
             fuel_global: module.globals.len() as u32,
             status_global: module.globals.len() as u32 + 1,
             grow: added + doors.len(),
+            bulk_shift: schedule.bulk_shift,
+            page: schedule.page,
         };
         Self {
             module,
             profile,
+            schedule,
             types: Types::new(&module.types),
             places,
             functions: FunctionSection::new(),
             code: CodeSection::new(),
             doors,
-            functions_written: 0,
         }
-    }
-
-    /// Validates the whole original and rewrites its bodies on the way.
-    fn write_bodies(&mut self, original: &[u8]) -> Result<(), Rejected> {
-        let features = features(self.profile);
-        let mut validator = Validator::new_with_features(features);
-        let mut parser = Parser::new(0);
-        parser.set_features(features);
-
-        let mut allocations = FuncValidatorAllocations::default();
-        for payload in parser.parse_all(original) {
-            let ValidPayload::Func(function, body) = validator.payload(&payload?)? else {
-                continue;
-            };
-            let mut function = function.into_validator(allocations);
-            let plan = analyse(&body, &mut function, self.places.imports, self.profile.simd)?;
-            self.write_body(&body, &plan)?;
-            allocations = function.into_allocations();
-        }
-        Ok(())
-    }
-
-    fn write_body(
-        &mut self,
-        body: &FunctionBody<'_>,
-        plan: &crate::analysis::BodyPlan,
-    ) -> Result<(), Rejected> {
-        let ty = self.module.functions.get(self.functions_written).copied();
-        let Some((ty, signature)) =
-            ty.and_then(|ty| Some((ty, self.module.types.get(ty as usize)?)))
-        else {
-            return Err(Rejected::Internal {
-                message: String::from("a body without a type"),
-            });
-        };
-        self.functions_written += 1;
-
-        let result = self.types.block(&encode_all(signature.results()));
-        let params = signature.params().len() as u32;
-        let code = write_body(body, plan, &self.places, params, result)?;
-        let at = Some(place(body.range().start));
-        let max = limits::METERED_BODY_BYTES_MAX as u64;
-        cap(
-            "bytes in a function body after metering",
-            code.byte_len() as u64,
-            max,
-            at,
-        )?;
-        self.add(self.types.threaded(ty), &code)
     }
 
     fn add(&mut self, ty: u32, code: &Function) -> Result<(), Rejected> {
@@ -213,7 +176,7 @@ impl<'m> Writer<'m> {
         )
     }
 
-    fn write_added(&mut self) -> Result<(), Rejected> {
+    fn write_added(&mut self, bodies: &[Written]) -> Result<(), Rejected> {
         let unknown = || Rejected::Internal {
             message: String::from("an unknown function"),
         };
@@ -221,16 +184,19 @@ impl<'m> Writer<'m> {
         let doors = std::mem::take(&mut self.doors);
         for function in doors.exported.keys() {
             let ty = module.function_type(*function).ok_or_else(unknown)?;
-            let params = module
-                .signature(*function)
-                .ok_or_else(unknown)?
-                .params()
-                .len() as u32;
+            let signature = module.signature(*function).ok_or_else(unknown)?;
+            let params = signature.params().len() as u32;
+            let defined = function.checked_sub(self.places.imports);
+            let body = defined.and_then(|defined| bodies.get(defined as usize));
+            let body = body.ok_or_else(unknown)?;
             let limit = self.profile.stack_limit;
-            self.add(
-                ty,
-                &wrappers::export(*function, params, limit, &self.places),
-            )?;
+            let door = if body.need.below > limit {
+                wrappers::too_deep(&self.places)
+            } else {
+                let granted = body.takes_depth.then_some(limit);
+                wrappers::export(*function, params, granted, &self.places)
+            };
+            self.add(ty, &door)?;
         }
         for function in doors.in_table.keys() {
             let ty = module.function_type(*function).ok_or_else(unknown)?;
@@ -245,7 +211,7 @@ impl<'m> Writer<'m> {
         self.doors = doors;
 
         if module.grows_memory {
-            let params = vec![ValType::I32, ValType::I64, ValType::I32];
+            let params = vec![ValType::I32, ValType::I64];
             let ty = self.types.add(params, vec![ValType::I32, ValType::I64]);
             let code = wrappers::grow(pages_max(module, self.profile), &self.places);
             self.add(ty, &code)?;
@@ -300,7 +266,7 @@ impl<'m> Writer<'m> {
         about.extend(METER_VERSION.to_le_bytes());
         about.extend(COST_VERSION.to_le_bytes());
         about.extend(blake3::hash(original).as_bytes());
-        about.extend(init_cost(self.module).to_le_bytes());
+        about.extend(init_cost(self.module, self.schedule).to_le_bytes());
         about.extend(self.profile.stack_limit.to_le_bytes());
         about.extend(self.profile.pages_max.to_le_bytes());
         about.extend(u32::from(self.profile.simd).to_le_bytes());

@@ -4,8 +4,9 @@ use wasmparser::{BlockType, FunctionBody, Operator};
 
 use crate::Profile;
 use crate::admission::{Module, admit_value, cap, feature, invalid};
+use crate::callgraph::{Callee, Calls};
+use crate::class::class;
 use crate::limits;
-use crate::price::price;
 use crate::rejected::{Feature, Rejected, place};
 
 /// What the bodies read so far add up to.
@@ -18,11 +19,12 @@ pub(crate) struct Scan {
 }
 
 impl Scan {
-    /// Reads one body and says whether it grows the memory.
+    /// Reads one body, notes its calls, and says whether it grows the memory.
     pub(crate) fn read(
         &mut self,
         body: &FunctionBody<'_>,
         module: &Module<'_>,
+        calls: &mut Calls,
         profile: &Profile,
     ) -> Result<bool, Rejected> {
         let range = body.range();
@@ -50,16 +52,22 @@ impl Scan {
         let mut reader = body.get_operators_reader()?;
         while !reader.eof() {
             let (op, offset) = reader.read_with_offset()?;
-            if price(&op, profile.simd).is_none() {
+            if class(&op, profile.simd).is_none() {
                 return Err(refuse(&op, offset));
             }
             if let Operator::TypedSelect { ty } = op {
                 admit_value(ty, profile, offset)?;
             }
             self.count(&op, module, profile, offset)?;
-            grows_memory |= matches!(op, Operator::MemoryGrow { .. });
+            match op {
+                Operator::MemoryGrow { .. } => grows_memory = true,
+                Operator::Call { function_index } => calls.note(Callee::Function(function_index)),
+                Operator::CallIndirect { type_index, .. } => calls.note(Callee::Type(type_index)),
+                _ => {}
+            }
         }
         reader.finish()?;
+        calls.end_body();
         Ok(grows_memory)
     }
 

@@ -1,14 +1,17 @@
-//! The second walk over a body: writes the metered function that `analysis` decided on.
+//! The second walk over a body: writes the metered function that the plan decided on.
 
 use wasm_encoder::reencode::{Reencode, RoundtripReencoder};
 use wasm_encoder::{BlockType, Function, Instruction, ValType};
-use wasmparser::{FunctionBody, Operator};
+use wasmparser::Operator;
 
-use crate::analysis::{BodyPlan, CANONICAL, Charge, DEAD_AFTER, KEEP};
-use crate::floats::{Role, Shape, role};
+use crate::emit_nan::NanState;
+use crate::flow::{Place, Side};
 use crate::fuel::{STATUS_ABORT, STATUS_OUT_OF_FUEL, STATUS_STACK};
-use crate::price;
+use crate::ir::Code;
+use crate::placement::Charge;
+use crate::plan::BodyPlan;
 use crate::rejected::Rejected;
+use crate::stack::{Depth, Stack};
 use crate::types::encode;
 
 /// Where the things that the pass adds to a module live.
@@ -22,6 +25,18 @@ pub(crate) struct Places {
     pub(crate) status_global: u32,
     /// The function that grows the memory.
     pub(crate) grow: u32,
+    /// Bytes of a bulk operation that cost one, as a power of two.
+    pub(crate) bulk_shift: u32,
+    /// The price of a page.
+    pub(crate) page: u32,
+}
+
+/// What is known about the functions that a body calls.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Callees<'c> {
+    pub(crate) stack: &'c Stack<'c>,
+    /// The type that stands for each type.
+    pub(crate) unified: &'c [u32],
 }
 
 /// Writes `__haar_fuel = $fuel; __haar_status = status; unreachable`.
@@ -40,112 +55,106 @@ pub(crate) fn write_status(code: &mut Function, places: &Places, status: i32) {
 
 /// Writes the metered form of one body.
 pub(crate) fn write_body(
-    body: &FunctionBody<'_>,
+    body: &Code<'_>,
     plan: &BodyPlan,
+    depth: Depth,
     places: &Places,
-    params: u32,
+    callees: Callees<'_>,
     result: BlockType,
 ) -> Result<Function, Rejected> {
-    let mut emitter = Emitter::new(body, plan, places, params)?;
+    let mut emitter = Emitter::new(body, plan, depth, places, callees);
     emitter.open(result);
     emitter.write_operators(body)?;
     emitter.close();
     Ok(emitter.code)
 }
 
-/// The local variables of a metered function. Parameters keep their places, fuel and depth follow
-/// them, then come the guest's locals and the temporaries.
+/// The local variables of a metered function. Parameters keep their places, fuel and depth, if
+/// there is one, follow them, then come the guest's locals and the temporaries.
 #[derive(Debug, Clone, Copy)]
-struct Locals {
+pub(crate) struct Locals {
     params: u32,
-    i32: u32,
-    f32: u32,
-    f64: u32,
-    v128: u32,
+    /// Parameters that the pass adds.
+    threaded: u32,
+    pub(crate) i32: u32,
 }
 
 impl Locals {
-    fn fuel(&self) -> u32 {
+    pub(crate) fn fuel(&self) -> u32 {
         self.params
     }
 
-    fn depth(&self) -> u32 {
+    pub(crate) fn depth(&self) -> u32 {
         self.params + 1
     }
 
-    fn of_guest(&self, index: u32) -> u32 {
+    pub(crate) fn of_guest(&self, index: u32) -> u32 {
         if index < self.params {
             index
         } else {
-            index + 2
-        }
-    }
-
-    fn for_shape(&self, shape: Shape) -> u32 {
-        match shape {
-            Shape::F32 => self.f32,
-            Shape::F64 => self.f64,
-            Shape::F32x4 | Shape::F64x2 => self.v128,
+            index + self.threaded
         }
     }
 }
 
-struct Emitter<'p> {
-    code: Function,
-    plan: &'p BodyPlan,
-    places: &'p Places,
-    locals: Locals,
+pub(crate) struct Emitter<'p> {
+    pub(crate) code: Function,
+    pub(crate) plan: &'p BodyPlan,
+    pub(crate) depth: Depth,
+    pub(crate) places: &'p Places,
+    pub(crate) callees: Callees<'p>,
+    pub(crate) locals: Locals,
+    pub(crate) nan: NanState,
     /// Blocks of the guest that are open.
     nesting: u32,
 }
 
 impl<'p> Emitter<'p> {
     fn new(
-        body: &FunctionBody<'_>,
+        body: &Code<'_>,
         plan: &'p BodyPlan,
+        depth: Depth,
         places: &'p Places,
-        params: u32,
-    ) -> Result<Self, Rejected> {
+        callees: Callees<'p>,
+    ) -> Self {
+        let params = body.params.len() as u32;
+        let threaded = 1 + u32::from(depth.is_parameter);
         let mut runs = Vec::new();
-        let mut next = params + 2;
-        for local in body.get_locals_reader()? {
-            let (count, ty) = local?;
+        let mut next = params + threaded;
+        for (count, ty) in &body.locals {
             next += count;
-            runs.push((count, encode(ty)));
+            runs.push((*count, encode(*ty)));
         }
-        let mut add = |is_needed, ty| {
-            let index = next;
-            if is_needed {
-                runs.push((1, ty));
-                next += 1;
-            }
-            index
-        };
-        let temporaries = plan.temporaries;
         let locals = Locals {
             params,
-            i32: add(temporaries.i32, ValType::I32),
-            f32: add(temporaries.f32, ValType::F32),
-            f64: add(temporaries.f64, ValType::F64),
-            v128: add(temporaries.v128, ValType::V128),
+            threaded,
+            i32: next,
         };
-        Ok(Self {
+        if plan.fuel.needs_temporary {
+            runs.push((1, ValType::I32));
+            next += 1;
+        }
+        let nan = NanState::new(&plan.nan, next, &mut runs);
+        Self {
             code: Function::new(runs),
             plan,
+            depth,
             places,
+            callees,
             locals,
+            nan,
             nesting: 0,
-        })
+        }
     }
 
-    fn put(&mut self, instruction: Instruction<'_>) {
+    pub(crate) fn put(&mut self, instruction: Instruction<'_>) {
         self.code.instruction(&instruction);
     }
 
     /// Opens the exit blocks, outermost first, and the guest's own outermost label.
     fn open(&mut self, result: BlockType) {
-        let exits = self.plan.exits;
-        for is_needed in [exits.out_of_fuel, exits.stack, exits.abort] {
+        let fuel = &self.plan.fuel;
+        for is_needed in [fuel.is_checked, self.depth.check.is_some(), fuel.aborts] {
             if is_needed {
                 self.put(Instruction::Block(BlockType::Empty));
             }
@@ -153,28 +162,22 @@ impl<'p> Emitter<'p> {
         self.put(Instruction::Block(result));
 
         // Depth comes before fuel, so that an endless recursion stops alike under any limit.
-        if exits.stack {
-            self.put(Instruction::LocalGet(self.locals.depth()));
-            self.put(Instruction::I32Const(self.plan.frame.cast_signed()));
-            self.put(Instruction::I32Sub);
-            self.put(Instruction::LocalTee(self.locals.depth()));
-            self.put(Instruction::I32Const(0));
-            self.put(Instruction::I32LtS);
-            let label = self.stack_label();
-            self.put(Instruction::BrIf(label));
+        if let Some(below) = self.depth.check {
+            self.write_depth(below);
         }
     }
 
     fn close(&mut self) {
         self.put(Instruction::LocalGet(self.locals.fuel()));
-        let exits = self.plan.exits;
-        if exits.out_of_fuel || exits.stack || exits.abort {
+        let fuel = &self.plan.fuel;
+        let checks_depth = self.depth.check.is_some();
+        if fuel.is_checked || checks_depth || fuel.aborts {
             self.put(Instruction::Return);
         }
         for (is_needed, status) in [
-            (exits.abort, STATUS_ABORT),
-            (exits.stack, STATUS_STACK),
-            (exits.out_of_fuel, STATUS_OUT_OF_FUEL),
+            (fuel.aborts, STATUS_ABORT),
+            (checks_depth, STATUS_STACK),
+            (fuel.is_checked, STATUS_OUT_OF_FUEL),
         ] {
             if is_needed {
                 self.put(Instruction::End);
@@ -188,38 +191,57 @@ impl<'p> Emitter<'p> {
         self.nesting + 1
     }
 
-    fn stack_label(&self) -> u32 {
-        self.abort_label() + u32::from(self.plan.exits.abort)
+    pub(crate) fn stack_label(&self) -> u32 {
+        self.abort_label() + u32::from(self.plan.fuel.aborts)
     }
 
     fn out_of_fuel_label(&self) -> u32 {
-        self.stack_label() + u32::from(self.plan.exits.stack)
+        self.stack_label() + u32::from(self.depth.check.is_some())
     }
 
-    fn write_operators(&mut self, body: &FunctionBody<'_>) -> Result<(), Rejected> {
-        let mut charges = self.plan.charges.iter().peekable();
-        let mut reader = body.get_operators_reader()?;
-        for (index, marks) in self.plan.marks.iter().enumerate() {
-            while let Some(charge) = charges.next_if(|charge| charge.before == index) {
+    fn write_operators(&mut self, body: &Code<'_>) -> Result<(), Rejected> {
+        let mut charges = self.plan.fuel.charges.iter().peekable();
+        for (index, op) in body.ops.iter().enumerate() {
+            let mut charge_at = |side| {
+                let place = Place {
+                    index: index as u32,
+                    side,
+                };
+                charges.next_if(|charge| charge.place == place)
+            };
+            // Before any check, so that no run stops between a raw store and its repair.
+            self.write_before(index, body)?;
+            if let Some(charge) = charge_at(Side::Before) {
                 self.write_charge(charge);
             }
-            let op = reader.read()?;
-            if marks & KEEP == 0 {
+            if !op.is_live {
                 continue;
             }
-            let shape = match role(&op) {
-                Role::Makes { to, .. } if marks & CANONICAL != 0 => Some(to),
-                _ => None,
-            };
-            self.write_operator(op)?;
-            if let Some(shape) = shape {
-                self.write_canonical(shape);
+            match charge_at(Side::Aside) {
+                Some(charge) => self.write_aside(&op.op, charge)?,
+                None if self.write_store(index, &op.op)? => {}
+                None => self.write_operator(op.op.clone())?,
             }
-            if marks & DEAD_AFTER != 0 {
+            self.write_after(index);
+            if op.is_dead_after {
                 self.put(Instruction::Unreachable);
             }
         }
         Ok(())
+    }
+
+    /// Writes an instruction with a charge on its second way.
+    fn write_aside(&mut self, op: &Operator<'_>, charge: &Charge) -> Result<(), Rejected> {
+        if let Operator::BrIf { relative_depth } = op {
+            self.put(Instruction::If(BlockType::Empty));
+            self.write_charge(charge);
+            self.put(Instruction::Br(relative_depth + 1));
+            self.put(Instruction::End);
+            return Ok(());
+        }
+        self.put(Instruction::Else);
+        self.write_charge(charge);
+        self.write_operator(op.clone())
     }
 
     fn write_charge(&mut self, charge: &Charge) {
@@ -271,24 +293,8 @@ impl<'p> Emitter<'p> {
             Operator::CallIndirect {
                 type_index,
                 table_index,
-            } => {
-                self.put(Instruction::LocalSet(locals.i32));
-                self.put(Instruction::LocalGet(locals.fuel()));
-                self.put(Instruction::LocalGet(locals.depth()));
-                self.put(Instruction::LocalGet(locals.i32));
-                let type_index = type_index + self.places.types;
-                self.put(Instruction::CallIndirect {
-                    type_index,
-                    table_index,
-                });
-                self.put(Instruction::LocalSet(locals.fuel()));
-            }
-            Operator::MemoryGrow { .. } => {
-                self.put(Instruction::LocalGet(locals.fuel()));
-                self.put(Instruction::LocalGet(locals.depth()));
-                self.put(Instruction::Call(self.places.grow));
-                self.put(Instruction::LocalSet(locals.fuel()));
-            }
+            } => self.write_call_indirect(type_index, table_index),
+            Operator::MemoryGrow { .. } => self.write_grow(),
             Operator::MemoryFill { .. }
             | Operator::MemoryCopy { .. }
             | Operator::MemoryInit { .. } => {
@@ -309,7 +315,7 @@ impl<'p> Emitter<'p> {
         Ok(())
     }
 
-    fn copy(&mut self, op: Operator<'_>) -> Result<(), Rejected> {
+    pub(crate) fn copy(&mut self, op: Operator<'_>) -> Result<(), Rejected> {
         let instruction =
             RoundtripReencoder
                 .instruction(op)
@@ -320,21 +326,6 @@ impl<'p> Emitter<'p> {
         Ok(())
     }
 
-    fn write_call(&mut self, function: u32) {
-        let fuel = self.locals.fuel();
-        self.put(Instruction::LocalGet(fuel));
-        if function < self.places.imports {
-            // A host function sees the fuel in the global, and charges for itself.
-            self.put(Instruction::GlobalSet(self.places.fuel_global));
-            self.put(Instruction::Call(function));
-            self.put(Instruction::GlobalGet(self.places.fuel_global));
-        } else {
-            self.put(Instruction::LocalGet(self.locals.depth()));
-            self.put(Instruction::Call(function));
-        }
-        self.put(Instruction::LocalSet(fuel));
-    }
-
     /// Charges for the length on the stack and leaves it there.
     fn write_bulk_charge(&mut self) {
         let (fuel, length) = (self.locals.fuel(), self.locals.i32);
@@ -342,48 +333,11 @@ impl<'p> Emitter<'p> {
         self.put(Instruction::LocalGet(fuel));
         self.put(Instruction::LocalGet(length));
         self.put(Instruction::I64ExtendI32U);
-        self.put(Instruction::I64Const(price::BULK_SHIFT));
+        self.put(Instruction::I64Const(self.places.bulk_shift.into()));
         self.put(Instruction::I64ShrU);
         self.put(Instruction::I64Sub);
         self.put(Instruction::LocalTee(fuel));
         self.write_check();
         self.put(Instruction::LocalGet(length));
-    }
-
-    /// Replaces every NaN in the value on the stack by the positive canonical one.
-    fn write_canonical(&mut self, shape: Shape) {
-        /// The canonical NaN in all lanes.
-        const F32X4: i128 = 0x7fc0_0000_7fc0_0000_7fc0_0000_7fc0_0000;
-        const F64X2: i128 = 0x7ff8_0000_0000_0000_7ff8_0000_0000_0000;
-
-        let value = self.locals.for_shape(shape);
-        let (canonical, equal, choose) = match shape {
-            Shape::F32 => (
-                Instruction::F32Const(wasm_encoder::Ieee32::new(0x7fc0_0000)),
-                Instruction::F32Eq,
-                Instruction::Select,
-            ),
-            Shape::F64 => (
-                Instruction::F64Const(wasm_encoder::Ieee64::new(0x7ff8_0000_0000_0000)),
-                Instruction::F64Eq,
-                Instruction::Select,
-            ),
-            Shape::F32x4 => (
-                Instruction::V128Const(F32X4),
-                Instruction::F32x4Eq,
-                Instruction::V128Bitselect,
-            ),
-            Shape::F64x2 => (
-                Instruction::V128Const(F64X2),
-                Instruction::F64x2Eq,
-                Instruction::V128Bitselect,
-            ),
-        };
-        self.put(Instruction::LocalTee(value));
-        self.put(canonical);
-        self.put(Instruction::LocalGet(value));
-        self.put(Instruction::LocalGet(value));
-        self.put(equal);
-        self.put(choose);
     }
 }

@@ -6,17 +6,27 @@
 //! charge is what a run costs. `SPEC.md` beside this crate says exactly what is written and why.
 
 mod admission;
-mod analysis;
 mod assemble;
+mod bodies;
 mod body;
+mod callgraph;
+mod class;
 mod constants;
 mod emit;
+mod emit_calls;
+mod emit_nan;
 mod floats;
+mod flow;
 mod fuel;
 mod imports;
+mod ir;
 pub mod limits;
-mod price;
+mod nan;
+mod placement;
+mod plan;
 mod rejected;
+pub mod schedule;
+mod stack;
 mod types;
 mod wrappers;
 
@@ -27,6 +37,7 @@ pub use fuel::{
 };
 pub use rejected::{Feature, Rejected};
 
+use schedule::Schedule;
 use wasmparser::{Validator, WasmFeatures};
 
 /// The version of the bytes that the pass writes. Any change of a byte is a new version.
@@ -90,6 +101,16 @@ pub enum GuestKind {
 
 /// Meters `module` for `profile`, or says why it is not admitted.
 pub fn meter(module: &[u8], profile: &Profile) -> Result<Metered, Rejected> {
+    meter_with(module, profile, &Schedule::V1)
+}
+
+/// As [`meter()`], with other prices: for calibration, which counts a class by pricing nothing
+/// else. No run that is billed comes from here.
+pub fn meter_with(
+    module: &[u8],
+    profile: &Profile,
+    schedule: &Schedule,
+) -> Result<Metered, Rejected> {
     let stack_limit_max = u64::from(limits::STACK_LIMIT_MAX);
     admission::cap(
         "bytes of stack limit",
@@ -105,7 +126,7 @@ pub fn meter(module: &[u8], profile: &Profile) -> Result<Metered, Rejected> {
     )?;
 
     let admitted = admission::Module::read(module, profile)?;
-    let metered = assemble::write(module, &admitted, profile)?;
+    let metered = assemble::write(module, &admitted, profile, schedule)?;
 
     // A bug of the pass must be an error here and not a run somewhere.
     Validator::new_with_features(features(profile))

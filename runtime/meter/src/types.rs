@@ -14,6 +14,8 @@ type Signature = (Vec<ValType>, Vec<ValType>);
 pub(crate) struct Types {
     original: Vec<Signature>,
     more: Vec<Signature>,
+    /// The threaded forms without depth that are in use.
+    flat: Vec<Option<u32>>,
     found: BTreeMap<Signature, u32>,
 }
 
@@ -25,6 +27,7 @@ impl Types {
         Self {
             original: original.collect(),
             more: Vec::new(),
+            flat: vec![None; types.len()],
             found: BTreeMap::new(),
         }
     }
@@ -32,6 +35,19 @@ impl Types {
     /// The index of the threaded form of type `ty`: fuel and depth come last, fuel comes back.
     pub(crate) fn threaded(&self, ty: u32) -> u32 {
         ty + self.original.len() as u32
+    }
+
+    /// The index of the threaded form of type `ty` without depth.
+    pub(crate) fn threaded_flat(&mut self, ty: u32) -> u32 {
+        if let Some(found) = self.flat[ty as usize] {
+            return found;
+        }
+        let (mut params, mut results) = self.original[ty as usize].clone();
+        params.push(ValType::I64);
+        results.push(ValType::I64);
+        let added = self.add(params, results);
+        self.flat[ty as usize] = Some(added);
+        added
     }
 
     /// The index of a type that the pass needs for itself.

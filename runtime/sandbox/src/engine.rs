@@ -1,5 +1,7 @@
 //! The engine's settings: what could change an answer is off, what bounds a guest is on.
 
+use std::hash::{Hash as _, Hasher};
+
 use haar_records::Profile;
 use wasmtime::{
     Config, Enabled, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig,
@@ -7,6 +9,9 @@ use wasmtime::{
 };
 
 use crate::sandbox::SandboxError;
+
+/// The version of how this crate lays out and enters compiled code. Code of another one is refused.
+const CODE_VERSION: u32 = 1;
 
 /// Bytes of stack for the host functions that a guest calls, and for what stands below the guest.
 const HOST_STACK_BYTES: usize = 4 << 20;
@@ -37,6 +42,64 @@ const FEATURES_OFF: [WasmFeatures; 16] = [
     WasmFeatures::EXTENDED_CONST,
     WasmFeatures::MEMORY_CONTROL,
 ];
+
+/// What compiled code depends on beside its module: equal ids run each other's code.
+///
+/// It covers the engine's version and settings, the processor with its features, and the versions
+/// of the pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct EngineId([u8; 32]);
+
+impl EngineId {
+    pub(crate) fn of(engine: &Engine) -> Self {
+        let mut hasher = Blake3(blake3::Hasher::new());
+        engine.precompile_compatibility_hash().hash(&mut hasher);
+        for version in [
+            CODE_VERSION,
+            haar_meter::METER_VERSION,
+            haar_meter::COST_VERSION,
+            haar_meter::WASM_VERSION,
+        ] {
+            hasher.0.update(&version.to_le_bytes());
+        }
+        Self(*hasher.0.finalize().as_bytes())
+    }
+
+    /// The raw bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl std::fmt::Display for EngineId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// The engine speaks of its settings in hashes of the standard library.
+struct Blake3(blake3::Hasher);
+
+impl Hasher for Blake3 {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    fn finish(&self) -> u64 {
+        let hash = self.0.finalize();
+        u64::from_le_bytes(*hash.as_bytes().first_chunk().unwrap_or(&[0; 8]))
+    }
+}
+
+/// An engine that only compiles: it reserves nothing.
+pub(crate) fn compiling_engine(profile: &Profile) -> Result<Engine, SandboxError> {
+    let mut config = config(profile);
+    config.allocation_strategy(InstanceAllocationStrategy::OnDemand);
+    Engine::new(&config).map_err(|error| SandboxError::Engine {
+        reason: format!("{error:#}"),
+    })
+}
 
 /// An engine for up to `concurrency` runs at once.
 pub(crate) fn engine(profile: &Profile, concurrency: u32) -> Result<Engine, SandboxError> {
@@ -99,11 +162,11 @@ fn pool(profile: &Profile, concurrency: u32) -> PoolingAllocationConfig {
 /// The engine's own limit, in native bytes. The deterministic one is met first: its formula counts
 /// more than twice what the engine's frames have, a leaf's frame included. The engine takes no more
 /// than 2 MiB unless it is built with fibers, which nothing here needs.
-fn wasm_stack_bytes(profile: &Profile) -> usize {
+const fn wasm_stack_bytes(profile: &Profile) -> usize {
     profile.stack_limit as usize
 }
 
 /// What a run's thread needs: the guest's frames and, above them, ours.
-pub(crate) fn thread_stack_bytes(profile: &Profile) -> usize {
+pub(crate) const fn thread_stack_bytes(profile: &Profile) -> usize {
     wasm_stack_bytes(profile) + HOST_STACK_BYTES
 }

@@ -43,6 +43,12 @@ pub(crate) fn environment(
     })
 }
 
+/// Whether no guest of this kind can be refused this environment, so that one without imports needs
+/// none.
+pub(crate) fn is_plain(kind: GuestKind, config: &RunConfig) -> bool {
+    kind == GuestKind::Reactor && config.args.is_empty() && config.env.is_empty()
+}
+
 /// The caps on bytes that belong to the profile.
 pub(crate) fn limits(config: &RunConfig) -> Limits {
     Limits {

@@ -1,6 +1,6 @@
 //! What stands behind a guest's imports: one pure state machine over the guest's own memory.
 
-use haar_meter::{STATUS_ENDED_BY_HOST, STATUS_OUT_OF_FUEL};
+use haar_meter::{STATUS_ENDED_BY_HOST, STATUS_HOST_MEMORY, STATUS_OUT_OF_FUEL};
 use haar_wasi::{Ended, Fault, Function, GuestMemory, Parameter, Wasi};
 use wasmtime::{
     Caller, Engine, FuncType, Global, Linker, Memory, StoreLimits, Val, ValType, format_err,
@@ -8,7 +8,8 @@ use wasmtime::{
 
 /// The data of one instance.
 pub(crate) struct Guest {
-    pub(crate) wasi: Wasi,
+    /// None for a guest that imports nothing and so can never notice.
+    pub(crate) wasi: Option<Wasi>,
     pub(crate) limits: StoreLimits,
     /// How a host function ended the run, if one did.
     pub(crate) ended: Option<Ended>,
@@ -30,7 +31,7 @@ pub(crate) struct Reach {
 pub(crate) struct Unwound;
 
 impl Guest {
-    pub(crate) fn new(wasi: Wasi, limits: StoreLimits) -> Self {
+    pub(crate) fn new(wasi: Option<Wasi>, limits: StoreLimits) -> Self {
         Self {
             wasi,
             limits,
@@ -44,29 +45,105 @@ impl Guest {
 pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<Guest>> {
     let mut linker = Linker::new(engine);
     for &function in Function::ALL {
-        let params = function.params().iter().map(|parameter| match parameter {
-            Parameter::I32 => ValType::I32,
-            Parameter::I64 => ValType::I64,
-        });
-        let results = function.returns_errno().then_some(ValType::I32);
-        let ty = FuncType::new(engine, params, results);
-        linker.func_new(
-            function.module(),
-            function.name(),
-            ty,
-            move |mut caller, args, results| call(&mut caller, function, args, results),
-        )?;
+        define(&mut linker, engine, function)?;
     }
     Ok(linker)
+}
+
+/// An argument as the host functions see it.
+trait Word {
+    fn word(self) -> u64;
+}
+
+impl Word for i32 {
+    fn word(self) -> u64 {
+        self.cast_unsigned().into()
+    }
+}
+
+impl Word for i64 {
+    fn word(self) -> u64 {
+        self.cast_unsigned()
+    }
+}
+
+/// Defines one function with its own type, so that the engine calls it without boxing values. The
+/// types of all functions are listed; another one works as well, only slower.
+macro_rules! define_typed {
+    ($linker:ident, $function:ident, $($returns:tt: $(($($arg:ident $parameter:ident $ty:ty),*))*;)*) => {
+        match ($function.params(), $function.returns_errno()) {
+            $($(
+                ([$(Parameter::$parameter),*], $returns) => {
+                    let call = move |mut caller: Caller<'_, Guest>, $($arg: $ty),*| {
+                        define_typed!(@ $returns call(&mut caller, $function, &[$($arg.word()),*]))
+                    };
+                    $linker.func_wrap($function.module(), $function.name(), call)?;
+                    return Ok(());
+                }
+            )*)*
+            _ => {}
+        }
+    };
+    (@ true $call:expr) => { $call };
+    (@ false $call:expr) => { $call.map(|_: i32| ()) };
+}
+
+fn define(linker: &mut Linker<Guest>, engine: &Engine, function: Function) -> wasmtime::Result<()> {
+    define_typed!(linker, function,
+        true:
+            ()
+            (a I32 i32)
+            (a I32 i32, b I32 i32)
+            (a I32 i32, b I32 i32, c I32 i32)
+            (a I32 i32, b I32 i32, c I32 i32, d I32 i32)
+            (a I32 i32, b I32 i32, c I32 i32, d I32 i32, e I32 i32)
+            (a I32 i32, b I64 i64)
+            (a I32 i32, b I64 i64, c I32 i32)
+            (a I32 i32, b I64 i64, c I32 i32, d I32 i32)
+            (a I32 i32, b I32 i32, c I32 i32, d I64 i64, e I32 i32)
+            (a I32 i32, b I32 i32, c I32 i32, d I32 i32, e I32 i32,
+                f I64 i64, g I64 i64, h I32 i32, i I32 i32);
+        false:
+            (a I32 i32)
+            (a I32 i32, b I32 i32);
+    );
+
+    let params = function.params().iter().map(|parameter| match parameter {
+        Parameter::I32 => ValType::I32,
+        Parameter::I64 => ValType::I64,
+    });
+    let results = function.returns_errno().then_some(ValType::I32);
+    let ty = FuncType::new(engine, params, results);
+    linker.func_new(
+        function.module(),
+        function.name(),
+        ty,
+        move |mut caller, args, results| {
+            let words: Vec<u64> = args
+                .iter()
+                .map(|arg| match arg {
+                    Val::I32(value) => value.word(),
+                    Val::I64(value) => value.word(),
+                    // The pass admits no other type.
+                    _ => 0,
+                })
+                .collect();
+            let errno = call(&mut caller, function, &words)?;
+            if let [result] = results {
+                *result = Val::I32(errno);
+            }
+            Ok(())
+        },
+    )?;
+    Ok(())
 }
 
 /// Makes one call for the guest, with the fuel that it has left.
 fn call(
     caller: &mut Caller<'_, Guest>,
     function: Function,
-    args: &[Val],
-    results: &mut [Val],
-) -> wasmtime::Result<()> {
+    words: &[u64],
+) -> wasmtime::Result<i32> {
     let reach = caller
         .data()
         .reach
@@ -76,35 +153,24 @@ fn call(
         .get(&mut *caller)
         .i64()
         .ok_or_else(|| format_err!("the fuel is not an i64"))?;
-    let mut words = [0; 16];
-    for (word, arg) in words.iter_mut().zip(args) {
-        *word = match arg {
-            Val::I32(value) => u64::from(value.cast_unsigned()),
-            Val::I64(value) => value.cast_unsigned(),
-            _ => return Err(format_err!("an import takes integers only")),
-        };
-    }
-    let words = words.get(..args.len()).unwrap_or_default();
 
     let (bytes, guest) = reach.memory.data_and_store_mut(&mut *caller);
-    let outcome = guest
+    let wasi = guest
         .wasi
-        .call(function, words, &mut Window(bytes), &mut fuel);
+        .as_mut()
+        .ok_or_else(|| format_err!("a guest without imports called one"))?;
+    let outcome = wasi.call(function, words, &mut Window(bytes), &mut fuel);
     if let Err(ended) = outcome {
         guest.ended.get_or_insert(ended);
     }
 
     reach.fuel.set(&mut *caller, Val::I64(fuel))?;
     match outcome {
-        Ok(errno) => {
-            if let [result] = results {
-                *result = Val::I32(errno.code().into());
-            }
-            Ok(())
-        }
+        Ok(errno) => Ok(errno.code().into()),
         Err(ended) => {
             let status = match ended {
                 Ended::OutOfFuel => STATUS_OUT_OF_FUEL,
+                Ended::HostMemory => STATUS_HOST_MEMORY,
                 Ended::Exit(_) | Ended::Fault => STATUS_ENDED_BY_HOST,
             };
             reach.status.set(&mut *caller, Val::I32(status))?;

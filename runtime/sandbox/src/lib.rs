@@ -14,17 +14,33 @@
 //! The guest shares the process with us until it gets a confined one of its own; the engine's own
 //! faults are the one way left to do harm. `README.md` beside this crate has the rules of entry.
 
+mod artifact;
 mod cache;
+#[cfg(unix)]
+mod code_cache;
+mod compiler;
+mod crew;
 mod engine;
 mod environment;
 mod guest;
 mod machine;
+mod native;
 mod outcome;
 mod prepare;
 mod sandbox;
+mod seal;
+mod seats;
 mod stack;
 
+pub use artifact::{
+    ARTIFACT_BYTES_MAX, Artifact, ArtifactError, CODE_BYTES_MAX, CodeId, HEADER_BYTES_MAX,
+};
+#[cfg(unix)]
+pub use code_cache::{CodeCache, CodeCacheError, CodeFault};
+pub use compiler::Compiler;
+pub use engine::EngineId;
 pub use haar_meter::{GuestKind, Rejected};
 pub use outcome::Abstain;
 pub use prepare::{PrepareError, Prepared};
-pub use sandbox::{Run, RunSpec, Sandbox, SandboxConfig, SandboxError};
+pub use sandbox::{Run, RunSpec, Runner, Sandbox, SandboxConfig, SandboxError};
+pub use seal::CodeKey;

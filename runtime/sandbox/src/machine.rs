@@ -1,11 +1,12 @@
 //! One instance from its birth to its end: who is called, in which order, with what.
 
-use haar_meter::{EXPORT_FUEL, EXPORT_MEMORY, EXPORT_START, EXPORT_STATUS, GuestKind};
-use wasmtime::{Instance, Store, Val, WasmParams, WasmResults};
+use wasmtime::{
+    Extern, Func, Instance, ModuleExport, Store, Val, WasmParams, WasmResults, format_err,
+};
 
 use crate::guest::{Guest, Reach};
 use crate::outcome::{Abstain, Rest, Returned, Stop};
-use crate::prepare::Prepared;
+use crate::prepare::{Entry, Exports, Linked};
 
 /// The first byte of a response frame: the payload is the function's value.
 const FRAME_OK: u8 = 0;
@@ -15,16 +16,17 @@ const FRAME_APPLICATION_ERROR: u8 = 1;
 const FRAME_HTTP: u8 = 2;
 
 /// A guest that is ready to run, or has run.
-pub(crate) struct Machine {
+pub(crate) struct Machine<'a> {
     store: Store<Guest>,
     instance: Instance,
+    exports: &'a Exports,
     reach: Reach,
 }
 
-impl Machine {
+impl<'a> Machine<'a> {
     /// A fresh instance with this much fuel. Nothing of the guest runs yet.
     pub(crate) fn new(
-        prepared: &Prepared,
+        linked: &'a Linked,
         mut store: Store<Guest>,
         fuel: i64,
     ) -> Result<Self, Abstain> {
@@ -32,70 +34,77 @@ impl Machine {
             reason: format!("{error:#}"),
         };
         store.limiter(|guest| &mut guest.limits);
-        let instance = prepared.pre.instantiate(&mut store).map_err(failed)?;
+        let instance = linked.pre.instantiate(&mut store).map_err(failed)?;
 
         // The pass exports all three.
         let missing = || Abstain::Engine {
-            reason: "a metered module lacks its exports".to_owned(),
+            reason: "a metered module's exports are of another kind".to_owned(),
         };
-        let memory = instance
-            .get_memory(&mut store, EXPORT_MEMORY)
-            .ok_or_else(missing)?;
-        let counter = instance
-            .get_global(&mut store, EXPORT_FUEL)
-            .ok_or_else(missing)?;
-        let status = instance
-            .get_global(&mut store, EXPORT_STATUS)
-            .ok_or_else(missing)?;
+        let exports = &linked.exports;
+        let mut export = |index| instance.get_module_export(&mut store, index);
         let reach = Reach {
-            memory,
-            fuel: counter,
-            status,
+            memory: export(&exports.memory)
+                .and_then(Extern::into_memory)
+                .ok_or_else(missing)?,
+            fuel: export(&exports.fuel)
+                .and_then(Extern::into_global)
+                .ok_or_else(missing)?,
+            status: export(&exports.status)
+                .and_then(Extern::into_global)
+                .ok_or_else(missing)?,
         };
         store.data_mut().reach = Some(reach);
-        counter.set(&mut store, Val::I64(fuel)).map_err(failed)?;
+        reach.fuel.set(&mut store, Val::I64(fuel)).map_err(failed)?;
         Ok(Self {
             store,
             instance,
+            exports,
             reach,
         })
     }
 
     /// Calls the guest from its start to its end. The fuel set at the beginning is all there is.
-    pub(crate) fn play(
-        &mut self,
-        kind: GuestKind,
-        input: &[u8],
-        output_bytes_max: u32,
-    ) -> Result<Returned, Stop> {
-        if !self.call_if_there(EXPORT_START)? {
+    pub(crate) fn play(&mut self, input: &[u8], output_bytes_max: u32) -> Result<Returned, Stop> {
+        if !self.call_if_there(self.exports.start.as_ref())? {
             return Ok(Returned::Nothing);
         }
-        match kind {
-            GuestKind::Command => {
-                self.call::<(), ()>("_start", ())?;
+        match &self.exports.entry {
+            Entry::Command { main } => {
+                self.call::<(), ()>(main, ())?;
                 Ok(Returned::Nothing)
             }
-            GuestKind::Reactor => self.play_reactor(input, output_bytes_max),
+            Entry::Reactor {
+                initialize,
+                alloc,
+                run,
+            } => {
+                if !self.call_if_there(initialize.as_ref())? {
+                    return Ok(Returned::Nothing);
+                }
+                self.play_reactor(alloc, run, input, output_bytes_max)
+            }
         }
     }
 
     /// Every return is followed by a look at the fuel, so that a guest in debt never gets further.
-    fn play_reactor(&mut self, input: &[u8], output_bytes_max: u32) -> Result<Returned, Stop> {
-        if !self.call_if_there("_initialize")? {
-            return Ok(Returned::Nothing);
-        }
+    fn play_reactor(
+        &mut self,
+        alloc: &ModuleExport,
+        run: &ModuleExport,
+        input: &[u8],
+        output_bytes_max: u32,
+    ) -> Result<Returned, Stop> {
         let len = i32::try_from(input.len()).map_err(|_| Stop::Abi)?;
         let mut at = 0;
         // An empty input needs no room.
         if !input.is_empty() {
-            at = self.call::<i32, i32>("haar_alloc", len)?;
+            at = self.call::<i32, i32>(alloc, len)?;
             if self.is_in_debt() {
                 return Ok(Returned::Nothing);
             }
             self.place(at, input)?;
         }
-        let packed = self.call::<(i32, i32), i64>("haar_run", (at, len))?;
+        let packed = self.call::<(i32, i32), i64>(run, (at, len))?;
         if self.is_in_debt() {
             return Ok(Returned::Nothing);
         }
@@ -140,8 +149,8 @@ impl Machine {
     }
 
     /// Calls an export of type `() -> ()`, if there is one; false when its fuel did not suffice.
-    fn call_if_there(&mut self, name: &str) -> Result<bool, Stop> {
-        let Some(function) = self.instance.get_func(&mut self.store, name) else {
+    fn call_if_there(&mut self, export: Option<&ModuleExport>) -> Result<bool, Stop> {
+        let Some(function) = export.and_then(|export| self.function(export)) else {
             return Ok(true);
         };
         // The pass does not look at optional entries; another type is another thing.
@@ -151,11 +160,22 @@ impl Machine {
         Ok(!self.is_in_debt())
     }
 
-    fn call<P: WasmParams, R: WasmResults>(&mut self, name: &str, params: P) -> Result<R, Stop> {
+    fn call<P: WasmParams, R: WasmResults>(
+        &mut self,
+        export: &ModuleExport,
+        params: P,
+    ) -> Result<R, Stop> {
         let function = self
-            .instance
-            .get_typed_func::<P, R>(&mut self.store, name)?;
+            .function(export)
+            .ok_or_else(|| format_err!("an entry is no function"))?;
+        let function = function.typed::<P, R>(&self.store)?;
         Ok(function.call(&mut self.store, params)?)
+    }
+
+    fn function(&mut self, export: &ModuleExport) -> Option<Func> {
+        self.instance
+            .get_module_export(&mut self.store, export)
+            .and_then(Extern::into_func)
     }
 
     /// Whether more fuel was charged than there was.
@@ -169,23 +189,25 @@ impl Machine {
     }
 
     /// Ends the instance and hands over what it left: the rest, the log and the transcript.
-    pub(crate) fn finish(mut self, kind: GuestKind) -> (Rest, Vec<u8>, [u8; 32]) {
+    pub(crate) fn finish(mut self, untouched: [u8; 32]) -> (Rest, Vec<u8>, [u8; 32]) {
         let fuel_left = self.fuel_left();
         // Another type than i32 gives a status that means nothing, and so no outcome.
         let status = self.reach.status.get(&mut self.store).i32().unwrap_or(-1);
         let guest = self.store.into_data();
-        let finished = guest.wasi.finish();
-        let stdout = match kind {
-            GuestKind::Command => finished.stdout,
-            // A reactor answers with a frame.
-            GuestKind::Reactor => Vec::new(),
-        };
-        let rest = Rest {
+        let mut rest = Rest {
             status,
             fuel_left,
             ended: guest.ended,
-            stdout,
+            stdout: Vec::new(),
         };
+        let Some(wasi) = guest.wasi else {
+            return (rest, Vec::new(), untouched);
+        };
+        let finished = wasi.finish();
+        // A reactor answers with a frame.
+        if let Entry::Command { .. } = self.exports.entry {
+            rest.stdout = finished.stdout;
+        }
         (rest, finished.log, finished.transcript)
     }
 }

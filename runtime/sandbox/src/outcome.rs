@@ -42,6 +42,9 @@ pub enum Abstain {
     /// The system has no thread left.
     #[error("no thread could be started")]
     NoThread,
+    /// More runs wait for a seat than may wait. It may go better in a moment.
+    #[error("too many runs wait already; try again later or elsewhere")]
+    Busy,
 }
 
 impl From<EnvironmentFault> for Abstain {
@@ -57,6 +60,7 @@ impl From<NoValue> for Abstain {
         match no_value {
             NoValue::NoThread => Self::NoThread,
             NoValue::Panicked => Self::Panicked,
+            NoValue::Busy => Self::Busy,
         }
     }
 }

@@ -1,20 +1,31 @@
 //! The door of this crate: prepare a module, run a spec.
 
+use std::fs::File;
+use std::marker::PhantomData;
 use std::num::NonZero;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
-use haar_meter::fuel_at_start;
-use haar_records::{BlobHash, Fuel, Outcome, Profile, RunConfig, money};
-use haar_wasi::Wasi;
+use haar_meter::{GuestKind, fuel_at_start};
+use haar_records::{Fuel, Outcome, Profile, RunConfig, money};
+use haar_wasi::{Environment, Wasi};
 use wasmtime::{Engine, Linker, Store};
 
-use crate::cache::{Cache, Key};
-use crate::engine::{engine, thread_stack_bytes};
-use crate::environment::environment;
+use crate::artifact::{Artifact, ArtifactError, CodeId};
+use crate::cache::Cache;
+#[cfg(unix)]
+use crate::code_cache::CodeCache;
+use crate::compiler::Compiler;
+use crate::crew::Crew;
+use crate::engine::engine;
+use crate::environment::{environment, is_plain};
 use crate::guest::{Guest, linker};
 use crate::machine::Machine;
+use crate::native;
 use crate::outcome::{Abstain, outcome, unstarted};
-use crate::prepare::{PrepareError, Prepared, meter_profile, pages_limit};
+use crate::prepare::{Linked, PrepareError, Prepared, meter_profile, pages_limit};
+use crate::seal::CodeKey;
+use crate::seats::Seats;
 use crate::stack::with_stack;
 
 /// The most runs at once that a sandbox can be made for: each reserves 4 GiB of address space.
@@ -78,10 +89,13 @@ pub struct Run {
 
 /// Runs guests, each in a fresh instance.
 pub struct Sandbox {
-    engine: Engine,
+    shared: Arc<Shared>,
+    crew: Crew,
+    compiler: Compiler,
     linker: Linker<Guest>,
-    cache: Cache,
-    seats: Seats,
+    cache: Cache<Arc<Prepared>>,
+    #[cfg(unix)]
+    code: Option<CodeCache>,
 }
 
 impl std::fmt::Debug for Sandbox {
@@ -99,11 +113,38 @@ impl Sandbox {
             reason: format!("{error:#}"),
         })?;
         Ok(Self {
-            engine,
+            compiler: Compiler::over(engine.clone()),
+            crew: Crew::new(concurrency, Compiler::STACK_BYTES),
+            shared: Arc::new(Shared {
+                engine,
+                seats: Seats::new(concurrency),
+                untouched: Wasi::new(Environment::default())
+                    .map_err(|fault| SandboxError::Engine {
+                        reason: fault.to_string(),
+                    })?
+                    .transcript(),
+            }),
             linker,
             cache: Cache::new(config.prepared_max),
-            seats: Seats::new(concurrency),
+            #[cfg(unix)]
+            code: None,
         })
+    }
+
+    /// Keeps compiled code in a cache on disk, and takes it from there.
+    #[cfg(unix)]
+    #[must_use]
+    pub fn with_code_cache(self, code: CodeCache) -> Self {
+        Self {
+            code: Some(code),
+            ..self
+        }
+    }
+
+    /// Makes what this sandbox loads.
+    #[must_use]
+    pub fn compiler(&self) -> &Compiler {
+        &self.compiler
     }
 
     /// Meters and compiles a module for a configuration, or finds it prepared.
@@ -114,25 +155,129 @@ impl Sandbox {
         module: &[u8],
         config: &RunConfig,
     ) -> Result<Arc<Prepared>, PrepareError> {
-        let profile = meter_profile(config)?;
-        let key = Key {
-            module: BlobHash::of(module),
-            profile: config.profile.hash(),
-            pages_max: profile.pages_max,
-        };
-        self.cache.get(key, || {
-            // Compilers recurse, and a caller's thread may have little stack.
-            with_stack("haar-compile", thread_stack_bytes(&Profile::V1), || {
-                Prepared::new(&self.engine, &self.linker, module, &profile)
-            })?
+        meter_profile(config)?;
+        let id = CodeId::of(module, config);
+        self.cache.get(id, || {
+            let compile = || self.compiler.compile(module, config);
+            #[cfg(unix)]
+            if let Some(code) = &self.code {
+                let file = code.find_or_compile(id, compile)?;
+                return Ok(self.load_file(file, &code.entry_key(id))?);
+            }
+            Ok(self.load(&compile()?)?)
         })
+    }
+
+    /// Takes in what a compiler made, in this process or another.
+    pub fn load(&self, artifact: &Artifact) -> Result<Arc<Prepared>, ArtifactError> {
+        let module = native::load(&self.shared.engine, artifact)?;
+        Prepared::new(&self.linker, artifact.header.clone(), &module).map(Arc::new)
+    }
+
+    /// Maps a file of an artifact that `key` sealed.
+    ///
+    /// It must stay as it is for as long as anything prepared from it is used.
+    pub fn load_file(&self, file: File, key: &CodeKey) -> Result<Arc<Prepared>, ArtifactError> {
+        let (header, module) = native::load_file(&self.shared.engine, file, key)?;
+        Prepared::new(&self.linker, header, &module).map(Arc::new)
     }
 
     /// Runs a prepared module once, from its start to its end.
     ///
-    /// Blocks until a seat is free and the run is over; fuel bounds how long that can take.
+    /// Blocks until a thread is free and the run is over; fuel bounds how long that can take. More
+    /// than a few that wait are sent away: [`Abstain::Busy`].
     pub fn run(&self, prepared: &Prepared, spec: &RunSpec<'_>) -> Result<Run, Abstain> {
-        if prepared.pages_limit != pages_limit(spec.config) || spec.config.profile != Profile::V1 {
+        let order = match self.shared.order(prepared, spec)? {
+            Ok(order) => order,
+            Err(unstarted) => return Ok(unstarted),
+        };
+        let shared = Arc::clone(&self.shared);
+        let linked = Arc::clone(&prepared.0);
+        // The thread outlives this call, so it gets an input of its own.
+        let input: Box<[u8]> = match prepared.kind() {
+            GuestKind::Command => Box::default(),
+            GuestKind::Reactor => spec.input.into(),
+        };
+        self.crew.run(move || {
+            let _seat = shared.seats.take();
+            shared.play(&linked, order, &input)
+        })?
+    }
+
+    /// Gives `work` a thread that is made for runs, for as long as it wants: for those who run many
+    /// and would rather not change threads for each.
+    ///
+    /// It holds one seat all the time.
+    pub fn with_runner<T: Send>(
+        &self,
+        work: impl FnOnce(&Runner<'_>) -> T + Send,
+    ) -> Result<T, Abstain> {
+        let seat = self.shared.seats.take();
+        let value = with_stack("haar-runner", Compiler::STACK_BYTES, || {
+            Engine::tls_eager_initialize();
+            work(&Runner {
+                shared: &self.shared,
+                stays: PhantomData,
+            })
+        })?;
+        drop(seat);
+        Ok(value)
+    }
+}
+
+/// A seat and the thread that belongs to it.
+pub struct Runner<'a> {
+    shared: &'a Shared,
+    /// Only this thread has the stack for it.
+    stays: PhantomData<*const ()>,
+}
+
+impl std::fmt::Debug for Runner<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Runner").finish_non_exhaustive()
+    }
+}
+
+impl Runner<'_> {
+    /// As [`Sandbox::run`], on this thread and at once.
+    pub fn run(&self, prepared: &Prepared, spec: &RunSpec<'_>) -> Result<Run, Abstain> {
+        let order = match self.shared.order(prepared, spec)? {
+            Ok(order) => order,
+            Err(unstarted) => return Ok(unstarted),
+        };
+        // The instance is dropped with the panic, so nothing half-done is seen by anybody.
+        catch_unwind(AssertUnwindSafe(|| {
+            self.shared.play(&prepared.0, order, spec.input)
+        }))
+        .unwrap_or(Err(Abstain::Panicked))
+    }
+}
+
+/// What every thread needs for a run.
+struct Shared {
+    engine: Engine,
+    seats: Seats,
+    /// The transcript of a guest that has called nothing.
+    untouched: [u8; 32],
+}
+
+/// A run that can begin.
+struct Order {
+    wasi: Option<Wasi>,
+    fuel: i64,
+    fuel_max: Fuel,
+    output_bytes_max: u32,
+}
+
+impl Shared {
+    /// What a spec asks for, or the end of a run that cannot even begin.
+    fn order(
+        &self,
+        prepared: &Prepared,
+        spec: &RunSpec<'_>,
+    ) -> Result<Result<Order, Run>, Abstain> {
+        let config = spec.config;
+        if prepared.id().pages_max != pages_limit(config) || config.profile != Profile::V1 {
             return Err(Abstain::OtherConfig);
         }
         if spec.fuel_max > money::FUEL_MAX {
@@ -140,77 +285,41 @@ impl Sandbox {
                 reason: "no run may use that much fuel".to_owned(),
             });
         }
-        let wasi = Wasi::new(environment(spec.config, prepared.kind(), spec.input)?)?;
-        let Some(fuel) = fuel_at_start(spec.fuel_max.0, prepared.init_cost) else {
-            return Ok(Run {
+        let mut wasi = None;
+        if prepared.0.has_imports || !is_plain(prepared.kind(), config) {
+            wasi = Some(Wasi::new(environment(
+                config,
+                prepared.kind(),
+                spec.input,
+            )?)?);
+        }
+        let Some(fuel) = fuel_at_start(spec.fuel_max.0, prepared.init_cost()) else {
+            return Ok(Err(Run {
                 outcome: unstarted(spec.fuel_max),
                 output: Vec::new(),
                 log: Vec::new(),
-                transcript: wasi.transcript(),
-            });
+                transcript: self.untouched,
+            }));
         };
-
-        let _seat = self.seats.take();
-        with_stack("haar-run", thread_stack_bytes(&Profile::V1), || {
-            self.play(prepared, spec, wasi, fuel)
-        })?
+        Ok(Ok(Order {
+            wasi,
+            fuel,
+            fuel_max: spec.fuel_max,
+            output_bytes_max: config.profile.output_bytes_max,
+        }))
     }
 
-    fn play(
-        &self,
-        prepared: &Prepared,
-        spec: &RunSpec<'_>,
-        wasi: Wasi,
-        fuel: i64,
-    ) -> Result<Run, Abstain> {
-        let store = Store::new(&self.engine, Guest::new(wasi, prepared.store_limits()));
-        let mut machine = Machine::new(prepared, store, fuel)?;
-        let output_bytes_max = spec.config.profile.output_bytes_max;
-        let result = machine.play(prepared.kind(), spec.input, output_bytes_max);
-        let (rest, log, transcript) = machine.finish(prepared.kind());
-        let (outcome, output) = outcome(spec.fuel_max, result, rest)?;
+    fn play(&self, linked: &Linked, order: Order, input: &[u8]) -> Result<Run, Abstain> {
+        let store = Store::new(&self.engine, Guest::new(order.wasi, linked.store_limits()));
+        let mut machine = Machine::new(linked, store, order.fuel)?;
+        let result = machine.play(input, order.output_bytes_max);
+        let (rest, log, transcript) = machine.finish(self.untouched);
+        let (outcome, output) = outcome(order.fuel_max, result, rest)?;
         Ok(Run {
             outcome,
             output,
             log,
             transcript,
         })
-    }
-}
-
-/// As many places as the engine's pool has for instances.
-struct Seats {
-    free: Mutex<u32>,
-    freed: Condvar,
-}
-
-/// One place, until it is dropped.
-struct Seat<'a>(&'a Seats);
-
-impl Seats {
-    fn new(count: u32) -> Self {
-        Self {
-            free: Mutex::new(count),
-            freed: Condvar::new(),
-        }
-    }
-
-    /// Waits for a place.
-    fn take(&self) -> Seat<'_> {
-        let free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut free = self
-            .freed
-            .wait_while(free, |free| *free == 0)
-            .unwrap_or_else(PoisonError::into_inner);
-        *free -= 1;
-        Seat(self)
-    }
-}
-
-impl Drop for Seat<'_> {
-    fn drop(&mut self) {
-        let seats = self.0;
-        *seats.free.lock().unwrap_or_else(PoisonError::into_inner) += 1;
-        seats.freed.notify_one();
     }
 }

@@ -9,6 +9,8 @@ pub(crate) enum NoValue {
     NoThread,
     /// It panicked.
     Panicked,
+    /// Too many wait already.
+    Busy,
 }
 
 /// Runs `work` to its end on a thread with a stack of `bytes`.

@@ -7,6 +7,7 @@
 use crate::abi::{Errno, put, take};
 use crate::function::{Function, PARAMETERS_MAX};
 use crate::memory::{Fault, GuestMemory};
+use crate::tree::NoMemory;
 use crate::wasi::Ended;
 
 /// What every call costs, whatever it does.
@@ -36,6 +37,12 @@ impl From<Ended> for Stop {
     }
 }
 
+impl From<NoMemory> for Stop {
+    fn from(_: NoMemory) -> Self {
+        Self::Ended(Ended::HostMemory)
+    }
+}
+
 impl From<Fault> for Stop {
     fn from(_: Fault) -> Self {
         Self::Ended(Ended::Fault)
@@ -51,14 +58,28 @@ pub(crate) struct Buffers {
 }
 
 impl Buffers {
-    /// What reading the list itself moves.
-    pub(crate) fn list_bytes(self) -> u64 {
-        u64::from(self.count) * 8
-    }
-
     /// How much the buffers hold together. The answer must fit the guest's 32-bit count.
     pub(crate) fn size(self) -> Result<u32, Errno> {
         u32::try_from(self.bytes).map_err(|_| Errno::Invalid)
+    }
+}
+
+/// What is left of a list while bytes move: the rest of one buffer, and the entries after it.
+struct Rest {
+    buffers: Buffers,
+    index: u32,
+    at: u32,
+    len: u32,
+}
+
+impl Rest {
+    fn of(buffers: Buffers) -> Self {
+        Self {
+            buffers,
+            index: 0,
+            at: 0,
+            len: 0,
+        }
     }
 }
 
@@ -135,9 +156,14 @@ impl<'a, M: GuestMemory> Call<'a, M> {
         }
     }
 
-    /// Checks a list of `count` buffers at `at`, and each buffer in it.
-    pub(crate) fn buffers(&self, at: u32, count: u32) -> Result<Buffers, Stop> {
-        self.check(at, u64::from(count) * 8, 4)?;
+    /// Checks a list of `count` buffers at `at`, pays for it, and checks each buffer in it.
+    ///
+    /// The list is paid for before it is read: a gigabyte of entries is work, and a guest without
+    /// fuel must not get it for nothing.
+    pub(crate) fn buffers(&mut self, at: u32, count: u32) -> Result<Buffers, Stop> {
+        let list_bytes = u64::from(count) * 8;
+        self.check(at, list_bytes, 4)?;
+        self.pay(list_bytes, 0)?;
 
         let mut buffers = Buffers {
             at,
@@ -202,37 +228,66 @@ impl<'a, M: GuestMemory> Call<'a, M> {
         self.write(at, &value.to_le_bytes())
     }
 
-    /// Fills `to` from the buffers, in order, and leaves the rest of the last one alone.
-    pub(crate) fn gather(&self, buffers: Buffers, mut to: &mut [u8]) -> Result<(), Stop> {
-        for index in 0..buffers.count {
-            if to.is_empty() {
-                break;
+    /// Fills the pieces from the buffers, in order, and leaves the rest of the last one alone.
+    pub(crate) fn gather<'p>(
+        &self,
+        buffers: Buffers,
+        pieces: impl IntoIterator<Item = &'p mut [u8]>,
+    ) -> Result<(), Stop> {
+        let mut rest = Rest::of(buffers);
+        for piece in pieces {
+            let mut to = piece;
+            while !to.is_empty() {
+                let Some((start, len)) = self.next_part(&mut rest, to.len())? else {
+                    return Ok(());
+                };
+                let (head, tail) = to.split_at_mut(len);
+                self.read(start, head)?;
+                to = tail;
             }
-            let (start, len) = self.buffer(buffers, index)?;
-            let len = to.len().min(len as usize);
-            let (head, tail) = to.split_at_mut(len);
-            self.read(start, head)?;
-            to = tail;
         }
         Ok(())
     }
 
-    /// Fills the buffers from `from`, in order, and says how many bytes they took.
+    /// Fills the buffers from the pieces, in order, and says how many bytes they took.
+    pub(crate) fn scatter<'p>(
+        &mut self,
+        buffers: Buffers,
+        pieces: impl IntoIterator<Item = &'p [u8]>,
+    ) -> Result<u32, Stop> {
+        let mut rest = Rest::of(buffers);
+        let mut moved = 0;
+        for piece in pieces {
+            let mut from = piece;
+            while !from.is_empty() {
+                let Some((start, len)) = self.next_part(&mut rest, from.len())? else {
+                    return Ok(moved);
+                };
+                let (head, tail) = from.split_at(len);
+                self.write(start, head)?;
+                moved += len as u32;
+                from = tail;
+            }
+        }
+        Ok(moved)
+    }
+
+    /// Where the next bytes go to or come from, at most `most` of them; none after the last.
     ///
     /// Each entry of the list is read when its turn comes: a guest that lets a buffer lie over
     /// the list gets what it asked for, and still cannot reach beyond its memory.
-    pub(crate) fn scatter(&mut self, buffers: Buffers, from: &[u8]) -> Result<u32, Stop> {
-        let mut rest = from;
-        for index in 0..buffers.count {
-            if rest.is_empty() {
-                break;
+    fn next_part(&self, rest: &mut Rest, most: usize) -> Result<Option<(u32, usize)>, Stop> {
+        while rest.len == 0 {
+            if rest.index == rest.buffers.count {
+                return Ok(None);
             }
-            let (start, len) = self.buffer(buffers, index)?;
-            let (head, tail) = rest.split_at(rest.len().min(len as usize));
-            self.write(start, head)?;
-            rest = tail;
+            (rest.at, rest.len) = self.buffer(rest.buffers, rest.index)?;
+            rest.index += 1;
         }
-        Ok((from.len() - rest.len()) as u32)
+        let part = (rest.at, most.min(rest.len as usize));
+        rest.len -= part.1 as u32;
+        rest.at = rest.at.wrapping_add(part.1 as u32);
+        Ok(Some(part))
     }
 
     /// The transcript after this call.

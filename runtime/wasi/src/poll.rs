@@ -154,11 +154,11 @@ impl Wasi {
     fn readable(&self, fd: u32) -> Result<(u64, u16), Errno> {
         match self.descriptors.get(fd)? {
             Descriptor::Stdin { .. } => {
-                let left = (self.stdin.len() as u64).saturating_sub(self.stdin_offset);
+                let left = self.stdin.len().saturating_sub(self.stdin_offset);
                 Ok((left, if left == 0 { HANGUP } else { 0 }))
             }
             Descriptor::File(file) if file.can_read => {
-                let size = self.tree.bytes(file.inode)?.len() as u64;
+                let size = self.tree.content(file.inode)?.len();
                 Ok((size.saturating_sub(file.offset), 0))
             }
             _ => Err(Errno::BadDescriptor),

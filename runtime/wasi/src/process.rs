@@ -2,6 +2,7 @@
 
 use crate::call::{Call, Stop};
 use crate::memory::GuestMemory;
+use crate::tree::lengthen;
 use crate::wasi::{Ended, Wasi};
 
 impl Wasi {
@@ -32,16 +33,15 @@ impl Wasi {
         call.check(at, u64::from(len), 1)?;
         call.pay(u64::from(len), 0)?;
 
-        let place = self.log_place(len);
+        let place = self.log_place(len)?;
         call.read(at, place)
     }
 
     /// Makes room in the log for as much of `len` bytes as still fits, and lends it for filling.
-    pub(crate) fn log_place(&mut self, len: u32) -> &mut [u8] {
-        let start = self.log.len();
-        let left = self.limits.log_bytes_max.saturating_sub(start as u64);
+    pub(crate) fn log_place(&mut self, len: u32) -> Result<&mut [u8], Stop> {
+        let max = self.limits.log_bytes_max;
+        let left = max.saturating_sub(self.log.len() as u64);
         let kept = left.min(u64::from(len)) as usize;
-        self.log.resize(start + kept, 0);
-        self.log.get_mut(start..).unwrap_or_default()
+        Ok(lengthen(&mut self.log, kept, max)?)
     }
 }

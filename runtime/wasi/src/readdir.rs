@@ -34,21 +34,20 @@ impl Wasi {
         }
         call.pay(used, count * ENTRY_PRICE)?;
 
-        let mut listing = Vec::with_capacity(used as usize);
-        for (index, entry) in self
-            .tree
-            .entries(inode, cookie)?
-            .take(count as usize)
-            .enumerate()
-        {
+        let mut left = used as usize;
+        let mut to = at;
+        let entries = self.tree.entries(inode, cookie)?.take(count as usize);
+        for (index, entry) in entries.enumerate() {
             let next = cookie.saturating_add(index as u64 + 1);
             let name = entry.name.as_bytes();
             let head = dirent(next, entry.inode, name.len() as u32, entry.filetype);
-            listing.extend_from_slice(&head);
-            listing.extend_from_slice(name);
+            for part in [&head[..], name] {
+                let part = part.get(..left).unwrap_or(part);
+                call.write(to, part)?;
+                to = to.wrapping_add(part.len() as u32);
+                left -= part.len();
+            }
         }
-        listing.truncate(used as usize);
-        call.write(at, &listing)?;
         call.write_u32(used_at, used as u32)
     }
 }

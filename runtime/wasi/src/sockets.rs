@@ -18,19 +18,17 @@ impl Wasi {
     }
 
     pub(crate) fn sock_recv<M: GuestMemory>(&mut self, call: &mut Call<'_, M>) -> Result<(), Stop> {
-        let buffers = call.buffers(call.u32(1), call.u32(2))?;
         call.check(call.u32(4), 4, 4)?;
         call.check(call.u32(5), 2, 2)?;
-        call.pay(buffers.list_bytes(), 0)?;
+        call.buffers(call.u32(1), call.u32(2))?;
 
         flags(call.u32(3), 3)?;
         self.refuse_socket(call.u32(0))
     }
 
     pub(crate) fn sock_send<M: GuestMemory>(&mut self, call: &mut Call<'_, M>) -> Result<(), Stop> {
-        let buffers = call.buffers(call.u32(1), call.u32(2))?;
         call.check(call.u32(4), 4, 4)?;
-        call.pay(buffers.list_bytes(), 0)?;
+        call.buffers(call.u32(1), call.u32(2))?;
 
         // Preview 1 names no flag for sending.
         flags(call.u32(3), 0)?;

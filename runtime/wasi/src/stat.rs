@@ -164,7 +164,7 @@ impl Wasi {
         }
         let cost = self.tree.resize_cost(file.inode, size)?;
         call.pay(cost, 0)?;
-        Ok(self.tree.resize(file.inode, size)?)
+        self.tree.resize(file.inode, size)
     }
 
     pub(crate) fn fd_filestat_set_times<M: GuestMemory>(

@@ -4,19 +4,20 @@ use crate::abi::{Errno, FDFLAG_APPEND};
 use crate::call::{Buffers, Call, Stop};
 use crate::descriptors::{Descriptor, OpenFile};
 use crate::memory::GuestMemory;
-use crate::tree::Inode;
+use crate::tree::{Content, Inode, lengthen};
 use crate::wasi::{Ended, Wasi};
 
 impl Wasi {
     pub(crate) fn fd_read<M: GuestMemory>(&mut self, call: &mut Call<'_, M>) -> Result<(), Stop> {
         let (fd, count_at) = (call.u32(0), call.u32(3));
-        let buffers = call.buffers(call.u32(1), call.u32(2))?;
         call.check(count_at, 4, 4)?;
-        call.pay(buffers.list_bytes(), 0)?;
+        let buffers = call.buffers(call.u32(1), call.u32(2))?;
 
         let (content, offset) = match self.descriptors.get(fd)? {
-            Descriptor::Stdin { .. } => (&*self.stdin, self.stdin_offset),
-            Descriptor::File(file) if file.can_read => (self.tree.bytes(file.inode)?, file.offset),
+            Descriptor::Stdin { .. } => (&self.stdin, self.stdin_offset),
+            Descriptor::File(file) if file.can_read => {
+                (self.tree.content(file.inode)?, file.offset)
+            }
             _ => return Err(Errno::BadDescriptor.into()),
         };
         let moved = read(call, buffers, content, offset, count_at)?;
@@ -31,9 +32,8 @@ impl Wasi {
 
     pub(crate) fn fd_pread<M: GuestMemory>(&mut self, call: &mut Call<'_, M>) -> Result<(), Stop> {
         let (fd, offset, count_at) = (call.u32(0), call.u64(3), call.u32(4));
-        let buffers = call.buffers(call.u32(1), call.u32(2))?;
         call.check(count_at, 4, 4)?;
-        call.pay(buffers.list_bytes(), 0)?;
+        let buffers = call.buffers(call.u32(1), call.u32(2))?;
 
         let file = self.seekable(fd)?;
         if !file.can_read {
@@ -42,7 +42,7 @@ impl Wasi {
         read(
             call,
             buffers,
-            self.tree.bytes(file.inode)?,
+            self.tree.content(file.inode)?,
             offset,
             count_at,
         )
@@ -51,24 +51,23 @@ impl Wasi {
 
     pub(crate) fn fd_write<M: GuestMemory>(&mut self, call: &mut Call<'_, M>) -> Result<(), Stop> {
         let (fd, count_at) = (call.u32(0), call.u32(3));
-        let buffers = call.buffers(call.u32(1), call.u32(2))?;
         call.check(count_at, 4, 4)?;
-        call.pay(buffers.list_bytes(), 0)?;
+        let buffers = call.buffers(call.u32(1), call.u32(2))?;
 
         let descriptor = self.descriptors.get(fd)?;
         let size = buffers.size()?;
         match descriptor {
             Descriptor::Stdout { .. } => {
                 call.pay(u64::from(size), 0)?;
-                call.gather(buffers, self.output_place(size)?)?;
+                call.gather(buffers, [self.output_place(size)?])?;
             }
             Descriptor::Stderr { .. } => {
                 call.pay(u64::from(size), 0)?;
-                call.gather(buffers, self.log_place(size))?;
+                call.gather(buffers, [self.log_place(size)?])?;
             }
             Descriptor::File(file) if file.can_write => {
                 let is_append = u32::from(file.flags) & FDFLAG_APPEND != 0;
-                let end = self.tree.bytes(file.inode)?.len() as u64;
+                let end = self.tree.content(file.inode)?.len();
                 let offset = if is_append { end } else { file.offset };
                 self.write(call, buffers, file.inode, offset)?;
                 if let Descriptor::File(file) = self.descriptors.get_mut(fd)? {
@@ -82,9 +81,8 @@ impl Wasi {
 
     pub(crate) fn fd_pwrite<M: GuestMemory>(&mut self, call: &mut Call<'_, M>) -> Result<(), Stop> {
         let (fd, offset, count_at) = (call.u32(0), call.u64(3), call.u32(4));
-        let buffers = call.buffers(call.u32(1), call.u32(2))?;
         call.check(count_at, 4, 4)?;
-        call.pay(buffers.list_bytes(), 0)?;
+        let buffers = call.buffers(call.u32(1), call.u32(2))?;
 
         let file = self.seekable(fd)?;
         if !file.can_write {
@@ -107,7 +105,7 @@ impl Wasi {
         let base = match whence {
             0 => 0,
             1 => file.offset,
-            _ => self.tree.bytes(file.inode)?.len() as u64,
+            _ => self.tree.content(file.inode)?.len(),
         };
         // Positions stay within an i64, as every libc keeps them.
         let offset = base
@@ -140,16 +138,14 @@ impl Wasi {
 
     /// Makes room in the output for `size` bytes, and lends it for filling.
     fn output_place(&mut self, size: u32) -> Result<&mut [u8], Stop> {
-        let start = self.stdout.len();
-        let end = (start as u64).saturating_add(u64::from(size));
+        let end = (self.stdout.len() as u64).saturating_add(u64::from(size));
         // Not cut and not an error number: half an output would be a wrong answer that looks
         // like a right one.
         if self.limits.output_bytes_max < end {
             return Err(Ended::Fault.into());
         }
-        let end = usize::try_from(end).map_err(|_| Ended::Fault)?;
-        self.stdout.resize(end, 0);
-        Ok(self.stdout.get_mut(start..).unwrap_or_default())
+        let max = self.limits.output_bytes_max;
+        Ok(lengthen(&mut self.stdout, size as usize, max)?)
     }
 
     /// Writes all buffers into a file, or nothing.
@@ -161,6 +157,9 @@ impl Wasi {
         offset: u64,
     ) -> Result<(), Stop> {
         let size = u64::from(buffers.size()?);
+        if size == 0 {
+            return Ok(());
+        }
         let cost = self.tree.write_cost(inode, offset, size)?;
         call.pay(size.saturating_add(cost), 0)?;
         call.gather(buffers, self.tree.write_place(inode, offset, size)?)
@@ -171,17 +170,15 @@ impl Wasi {
 fn read<M: GuestMemory>(
     call: &mut Call<'_, M>,
     buffers: Buffers,
-    content: &[u8],
+    content: &Content,
     offset: u64,
     count_at: u32,
 ) -> Result<u32, Stop> {
-    let size = buffers.size()? as usize;
-    let offset = usize::try_from(offset).unwrap_or(usize::MAX);
-    let rest = content.get(offset..).unwrap_or_default();
-    let rest = rest.get(..size).unwrap_or(rest);
-    call.pay(rest.len() as u64, 0)?;
+    let size = u64::from(buffers.size()?);
+    let end = content.len().min(offset.saturating_add(size));
+    call.pay(end.saturating_sub(offset), 0)?;
 
-    let moved = call.scatter(buffers, rest)?;
+    let moved = call.scatter(buffers, content.pieces(offset, end))?;
     call.write_u32(count_at, moved)?;
     Ok(moved)
 }

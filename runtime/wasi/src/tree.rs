@@ -5,6 +5,8 @@
 
 mod change;
 mod content;
+mod entries;
+mod sizes;
 mod walk;
 
 use std::collections::BTreeMap;
@@ -13,7 +15,8 @@ use std::sync::Arc;
 use crate::abi::{Errno, Filestat, TYPE_DIRECTORY, TYPE_FILE};
 use crate::environment::{EnvironmentFault, NODES_MAX};
 use crate::path::Path;
-use content::Content;
+pub(crate) use content::{Content, NoMemory, lengthen};
+use entries::Entries;
 pub(crate) use walk::Place;
 
 /// A node's number: given once, in order of creation, and never again.
@@ -36,11 +39,7 @@ struct Node {
 #[derive(Clone, Debug)]
 enum Kind {
     File(Content),
-    Directory {
-        parent: Inode,
-        /// Sorted bytewise, as every listing shows them.
-        entries: BTreeMap<Box<str>, Inode>,
-    },
+    Directory { parent: Inode, entries: Entries },
 }
 
 impl Node {
@@ -86,7 +85,7 @@ impl Tree {
     ) -> Result<Self, EnvironmentFault> {
         let root = Node::new(Kind::Directory {
             parent: ROOT,
-            entries: BTreeMap::new(),
+            entries: Entries::default(),
         });
         let mut tree = Self {
             nodes: BTreeMap::from([(ROOT, root)]),
@@ -106,6 +105,9 @@ impl Tree {
                 planned
                     .entry(path.get(..slash).unwrap_or_default().to_owned())
                     .or_insert(None);
+                if NODES_MAX <= planned.len() {
+                    return Err(EnvironmentFault::Files { bytes_max });
+                }
             }
             planned.insert(path, Some(content));
             // The root is a node too.
@@ -137,7 +139,7 @@ impl Tree {
         let kind = match content {
             None => Kind::Directory {
                 parent,
-                entries: BTreeMap::new(),
+                entries: Entries::default(),
             },
             Some(bytes) => {
                 self.bytes = self.bytes.saturating_add(bytes.len() as u64);
@@ -167,7 +169,7 @@ impl Tree {
     pub(crate) fn stat(&self, inode: Inode) -> Result<Filestat, Errno> {
         let node = self.node(inode)?;
         let (filetype, size) = match &node.kind {
-            Kind::File(content) => (TYPE_FILE, content.bytes().len() as u64),
+            Kind::File(content) => (TYPE_FILE, content.len()),
             Kind::Directory { .. } => (TYPE_DIRECTORY, 0),
         };
         Ok(Filestat {
@@ -204,27 +206,24 @@ impl Tree {
         let Kind::Directory { entries, .. } = &self.node(inode)?.kind else {
             return Err(Errno::BadDescriptor);
         };
+        // A cookie beyond every name is no more than past the end.
+        let index = usize::try_from(index).unwrap_or(usize::MAX);
         let own = [".", ".."].map(|name| Entry {
             name,
             inode,
             filetype: TYPE_DIRECTORY,
         });
-        let named = entries.iter().map(|(name, child)| {
-            let filetype = if self.is_directory(*child) {
+        let named = entries.from(index.saturating_sub(own.len())).iter();
+        let named = named.map(|named| Entry {
+            name: &named.name,
+            inode: named.inode,
+            filetype: if named.is_directory {
                 TYPE_DIRECTORY
             } else {
                 TYPE_FILE
-            };
-            Entry {
-                name,
-                inode: *child,
-                filetype,
-            }
+            },
         });
-        Ok(own
-            .into_iter()
-            .chain(named)
-            .skip(usize::try_from(index).unwrap_or(usize::MAX)))
+        Ok(own.into_iter().skip(index).chain(named))
     }
 
     /// Notes that a descriptor was opened on a node.
@@ -255,7 +254,7 @@ impl Tree {
             ..
         }) = self.nodes.remove(&inode)
         {
-            self.bytes -= content.bytes().len() as u64;
+            self.bytes -= content.len();
         }
     }
 }

@@ -1,7 +1,5 @@
 //! The state of one run, and the one door into it.
 
-use std::sync::Arc;
-
 use crate::abi::Errno;
 use crate::call::{Call, Stop};
 use crate::clock::Clock;
@@ -10,7 +8,7 @@ use crate::environment::{Environment, EnvironmentFault, Limits, Strings};
 use crate::function::Function;
 use crate::memory::GuestMemory;
 use crate::random::Random;
-use crate::tree::{ROOT, Tree};
+use crate::tree::{Content, ROOT, Tree};
 
 /// How a host function ends the run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -24,6 +22,10 @@ pub enum Ended {
     /// The guest named memory it does not have, wrote more output than it may, or raised a signal.
     #[error("a host call faulted")]
     Fault,
+    /// The host lacks memory that the guest may have. It says nothing about the guest: whoever
+    /// runs it abstains.
+    #[error("the host has too little memory for a host call")]
+    HostMemory,
 }
 
 /// What is left when the run is over.
@@ -45,7 +47,7 @@ pub struct Wasi {
     pub(crate) limits: Limits,
     pub(crate) args: Strings,
     pub(crate) env: Strings,
-    pub(crate) stdin: Arc<[u8]>,
+    pub(crate) stdin: Content,
     pub(crate) stdin_offset: u64,
     pub(crate) stdout: Vec<u8>,
     pub(crate) log: Vec<u8>,
@@ -76,7 +78,7 @@ impl Wasi {
             limits,
             args,
             env,
-            stdin: environment.stdin,
+            stdin: Content::Input(environment.stdin),
             stdin_offset: 0,
             stdout: Vec::new(),
             log: Vec::new(),
@@ -122,7 +124,7 @@ impl Wasi {
     pub fn finish(self) -> Finished {
         let exit = match self.ended {
             Some(Ended::Exit(code)) => Some(code),
-            Some(Ended::OutOfFuel | Ended::Fault) | None => None,
+            Some(Ended::OutOfFuel | Ended::Fault | Ended::HostMemory) | None => None,
         };
         Finished {
             stdout: self.stdout,
@@ -154,7 +156,7 @@ impl Wasi {
             Ok(errno) => self.transcript = call.close(errno),
             Err(Ended::Exit(_)) => self.transcript = call.close(Errno::Success),
             // Nothing happened, or nothing that anybody will see.
-            Err(Ended::OutOfFuel | Ended::Fault) => {}
+            Err(Ended::OutOfFuel | Ended::Fault | Ended::HostMemory) => {}
         }
         outcome
     }

@@ -29,6 +29,8 @@ pub enum CallEnd {
     OutOfFuel,
     /// A bad pointer, too much output, or a signal.
     Fault,
+    /// This host has no memory for what the guest may have: no outcome.
+    HostMemory,
     /// The outside named no run or no function: its bug, and no outcome.
     Misused,
 }
@@ -42,7 +44,8 @@ impl CallEnd {
             Self::Exit => -1,
             Self::OutOfFuel => -2,
             Self::Fault => -3,
-            Self::Misused => -4,
+            Self::HostMemory => -4,
+            Self::Misused => -5,
         }
     }
 }
@@ -74,6 +77,7 @@ impl Run {
             Err(Ended::Exit(_)) => CallEnd::Exit,
             Err(Ended::OutOfFuel) => CallEnd::OutOfFuel,
             Err(Ended::Fault) => CallEnd::Fault,
+            Err(Ended::HostMemory) => CallEnd::HostMemory,
         }
     }
 }

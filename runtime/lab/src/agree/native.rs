@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow};
 use haar_meter::{
-    Ending, EngineEnding, GuestKind, STATUS_ENDED_BY_HOST, STATUS_OUT_OF_FUEL, fuel_at_start,
+    Ending, EngineEnding, GuestKind, STATUS_ENDED_BY_HOST, STATUS_HOST_MEMORY, STATUS_OUT_OF_FUEL,
+    fuel_at_start,
 };
 use haar_wasi::{Ended, Environment, Fault, Function, GuestMemory, Limits, Parameter, Wasi};
 use wasmtime::{
@@ -434,6 +435,7 @@ fn host_call(
         Err(ended) => {
             let status = match ended {
                 Ended::OutOfFuel => STATUS_OUT_OF_FUEL,
+                Ended::HostMemory => STATUS_HOST_MEMORY,
                 Ended::Exit(_) | Ended::Fault => STATUS_ENDED_BY_HOST,
             };
             reach.status.set(&mut *caller, Val::I32(status))?;

@@ -1,17 +1,19 @@
-//! The schedule once more, by the names of the instructions: SPEC.md section 3 from its text.
+//! The rules of SPEC.md section 3 once more, by the names of the instructions. Only the numbers of
+//! the schedule are the pass's own.
 
+use haar_meter::schedule::{Class, Schedule};
 use wasmparser::Operator;
 
 /// What a page of memory costs.
-pub(crate) const PAGE: i64 = 65_536;
+pub(crate) const PAGE: i64 = Schedule::V1.page as i64;
 /// Bytes of a bulk operation that cost one fuel.
-pub(crate) const BULK_BYTES: i64 = 8;
-/// What a start costs, beside pages and data.
-const INIT: u64 = 20_000;
+pub(crate) const BULK_BYTES: i64 = 1 << Schedule::V1.bulk_shift;
 
 /// What the host takes before a run.
 pub(crate) fn init_cost(pages: u64, data_bytes: u64) -> u64 {
-    INIT + PAGE.unsigned_abs() * pages + data_bytes / 8
+    let schedule = Schedule::V1;
+    let data = data_bytes / u64::from(schedule.init_bytes_per_fuel);
+    u64::from(schedule.init) + u64::from(schedule.page) * pages + data
 }
 
 /// The lanes in which an instruction may make a NaN.
@@ -48,65 +50,111 @@ pub(crate) fn maker(op: &Operator<'_>) -> Option<Shape> {
     makes.then_some(shape)
 }
 
-/// The static price of an instruction.
-pub(crate) fn price(op: &Operator<'_>) -> i64 {
+/// What an instruction is to the slow counter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Price {
+    /// It costs nothing by itself, and counts in its straight piece.
+    Move,
+    /// It costs this and goes on.
+    Plain(i64),
+    /// It costs this, and a share of the moves before it.
+    EndsPiece(i64),
+}
+
+/// The price of an instruction, by its name and the public numbers.
+pub(crate) fn price(op: &Operator<'_>) -> Price {
     let name = name(op);
     let is_vector = ["I8x16", "I16x8", "I32x4", "I64x2", "F32x4", "F64x2", "V128"]
         .iter()
         .any(|shape| name.starts_with(shape));
-    if is_vector { vector(&name) } else { scalar(&name) }
+    let class = if is_vector { vector(&name) } else { scalar(&name) };
+    let cost = Schedule::V1.price(class).cast_signed();
+    match class {
+        Class::Move => Price::Move,
+        Class::Structure | Class::Loop | Class::Br | Class::BrIf | Class::If | Class::BrTable => {
+            Price::EndsPiece(cost)
+        }
+        _ => Price::Plain(cost),
+    }
 }
 
-fn scalar(name: &str) -> i64 {
+/// What the moves of a straight piece cost together.
+pub(crate) fn moves(count: i64) -> i64 {
+    count / i64::from(Schedule::V1.moves_per_fuel)
+}
+
+/// What the declared locals of a function cost at its entry.
+pub(crate) fn locals(slots: i64) -> i64 {
+    slots / i64::from(Schedule::V1.locals_per_fuel)
+}
+
+fn scalar(name: &str) -> Class {
     let is = |prefixes: &[&str]| prefixes.iter().any(|prefix| name.starts_with(prefix));
     match name {
-        "Nop" | "Block" | "Loop" | "End" | "Else" | "Drop" | "Return" | "Unreachable" => 0,
-        "LocalGet" | "LocalSet" | "LocalTee" => 0,
-        _ if name.ends_with("Const") => 0,
-        "If" | "BrTable" => 3,
-        "Call" => 5,
-        "CallIndirect" => 10,
-        "MemoryGrow" => 300,
-        "MemoryFill" | "MemoryCopy" | "MemoryInit" => 32,
-        "DataDrop" => 100,
-        "F32Div" => 4,
-        "F64Div" | "F32Sqrt" => 6,
-        "F64Sqrt" => 10,
-        _ if name.contains("Load") || name.contains("Store") => 1,
-        _ if name.contains("Reinterpret") => 1,
-        _ if is(&["I32Trunc", "I64Trunc"]) => 8,
-        _ if is(&["I32Div", "I32Rem"]) => 10,
-        _ if is(&["I64Div", "I64Rem"]) => 14,
-        _ if !is(&["F32", "F64"]) => 1,
-        _ if name.contains("Convert") => 2 + 2 * i64::from(name.ends_with('U')),
-        _ if name.ends_with("Min") || name.ends_with("Max") => 6,
-        _ => match &name[3..] {
-            "Abs" | "Neg" | "Copysign" | "DemoteF64" | "PromoteF32" => 1,
-            _ => 2,
+        "End" | "Else" | "Return" | "Unreachable" => Class::Structure,
+        "Nop" | "Block" | "Drop" | "LocalGet" | "LocalSet" | "LocalTee" => Class::Move,
+        _ if name.ends_with("Const") => Class::Move,
+        "Loop" => Class::Loop,
+        "Br" => Class::Br,
+        "BrIf" => Class::BrIf,
+        "If" => Class::If,
+        "BrTable" => Class::BrTable,
+        "Call" => Class::Call,
+        "CallIndirect" => Class::CallIndirect,
+        "Select" | "TypedSelect" => Class::Select,
+        "GlobalGet" | "GlobalSet" => Class::Global,
+        "MemorySize" => Class::MemorySize,
+        "MemoryGrow" => Class::MemoryGrow,
+        "MemoryFill" | "MemoryCopy" | "MemoryInit" => Class::Bulk,
+        "DataDrop" => Class::DataDrop,
+        "F32Div" => Class::F32Div,
+        "F64Div" => Class::F64Div,
+        "F32Sqrt" => Class::F32Sqrt,
+        "F64Sqrt" => Class::F64Sqrt,
+        "F32DemoteF64" | "F64PromoteF32" => Class::FloatCast,
+        _ if name.contains("Load") => Class::Load,
+        _ if name.contains("Store") => Class::Store,
+        _ if name.contains("Reinterpret") => Class::FloatBits,
+        _ if is(&["I32Trunc", "I64Trunc"]) => Class::Truncate,
+        _ if is(&["I32Div", "I32Rem"]) => Class::I32Div,
+        _ if is(&["I64Div", "I64Rem"]) => Class::I64Div,
+        _ if !is(&["F32", "F64"]) => match name.get(3..).unwrap_or_default() {
+            "Mul" => Class::IntegerMul,
+            "Clz" | "Ctz" | "Popcnt" => Class::IntegerCount,
+            _ => Class::Integer,
+        },
+        _ if name.contains("Convert") && name.ends_with('U') => Class::ConvertUnsigned,
+        _ if name.contains("Convert") => Class::ConvertSigned,
+        _ => match name.get(3..).unwrap_or_default() {
+            "Abs" | "Neg" | "Copysign" => Class::FloatBits,
+            "Min" | "Max" => Class::FloatMinMax,
+            "Eq" | "Ne" | "Lt" | "Gt" | "Le" | "Ge" => Class::FloatCompare,
+            "Ceil" | "Floor" | "Trunc" | "Nearest" => Class::FloatRound,
+            _ => Class::Float,
         },
     }
 }
 
-fn vector(name: &str) -> i64 {
+fn vector(name: &str) -> Class {
     match name {
-        "V128Const" => 0,
-        "I8x16Shuffle" | "I8x16Swizzle" => 2,
-        "I64x2Mul" => 4,
-        "F32x4Sqrt" => 6,
-        "F32x4Div" => 10,
-        "F64x2Div" => 12,
-        "F64x2Sqrt" => 14,
-        _ if name.contains("TruncSat") => 8,
-        _ if name.contains("Convert") => {
-            let is_unsigned = name.ends_with('U');
-            2 + 2 * i64::from(is_unsigned)
-        }
-        _ if name.starts_with('F') => match &name[5..] {
-            "Min" | "Max" => 4,
-            "Add" | "Sub" | "Mul" | "Ceil" | "Floor" | "Trunc" | "Nearest" => 2,
-            _ => 1,
+        "V128Const" => Class::Move,
+        "I8x16Shuffle" | "I8x16Swizzle" => Class::VectorShuffle,
+        "I64x2Mul" => Class::I64x2Mul,
+        "F32x4Sqrt" => Class::F32x4Sqrt,
+        "F32x4Div" => Class::F32x4Div,
+        "F64x2Div" => Class::F64x2Div,
+        "F64x2Sqrt" => Class::F64x2Sqrt,
+        _ if name.starts_with("V128Load") => Class::VectorLoad,
+        _ if name.starts_with("V128Store") => Class::VectorStore,
+        _ if name.contains("TruncSat") => Class::VectorTruncate,
+        _ if name.contains("Convert") && name.contains("x4U") => Class::VectorConvertUnsigned,
+        _ if name.contains("Convert") => Class::VectorFloat,
+        _ if name.starts_with('F') => match name.get(5..).unwrap_or_default() {
+            "Min" | "Max" => Class::VectorMinMax,
+            "Add" | "Sub" | "Mul" | "Ceil" | "Floor" | "Trunc" | "Nearest" => Class::VectorFloat,
+            _ => Class::Vector,
         },
-        _ => 1,
+        _ => Class::Vector,
     }
 }
 

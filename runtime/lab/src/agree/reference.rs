@@ -14,7 +14,7 @@ use wasm_encoder::{
 use wasmparser::{FunctionBody, Operator, TypeRef};
 
 use super::parts::{Parts, values};
-use super::price::{Shape, maker, price};
+use super::price::{Price, Shape, maker, moves, price};
 
 /// What the instructions of a run cost so far.
 pub(crate) const COUNT: &str = "__haar_fuel";
@@ -129,29 +129,43 @@ const LOCALS: [(u32, ValType); 4] = [
 impl Counter {
     fn body(&self, body: &FunctionBody<'_>, params: u32) -> Result<Function> {
         let mut locals = Vec::new();
-        let mut first = params;
+        let (mut first, mut slots) = (params, 0);
         for entry in body.get_locals_reader()? {
             let (count, ty) = entry?;
             first += count;
             for ty in values(&[ty])? {
                 locals.push((count, ty));
+                slots += i64::from(count) * if ty == ValType::V128 { 2 } else { 1 };
             }
         }
         locals.extend(LOCALS);
         let mut function = Function::new(locals);
         self.stop(&mut function);
+        self.pay(&mut function, super::price::locals(slots));
+        let mut moved = 0;
         for op in body.get_operators_reader()? {
-            self.operator(&mut function, op?, first)?;
+            let op = op?;
+            match price(&op) {
+                Price::Move => moved += 1,
+                Price::Plain(cost) => self.pay(&mut function, cost),
+                Price::EndsPiece(cost) => {
+                    self.pay(&mut function, cost + moves(moved));
+                    moved = 0;
+                }
+            }
+            self.operator(&mut function, op, first)?;
         }
         Ok(function)
     }
 
-    fn operator(&self, function: &mut Function, op: Operator<'_>, first: u32) -> Result<()> {
-        let static_price = price(&op);
-        if static_price != 0 {
-            function.instruction(&Instruction::I64Const(static_price));
+    fn pay(&self, function: &mut Function, cost: i64) {
+        if cost != 0 {
+            function.instruction(&Instruction::I64Const(cost));
             self.add(function);
         }
+    }
+
+    fn operator(&self, function: &mut Function, op: Operator<'_>, first: u32) -> Result<()> {
         match op {
             Operator::MemoryFill { .. } | Operator::MemoryCopy { .. } | Operator::MemoryInit { .. } => {
                 function.instruction(&Instruction::LocalTee(first));

@@ -73,6 +73,7 @@ impl Script {
                 Err(Ended::Exit(_)) => -1,
                 Err(Ended::OutOfFuel) => -2,
                 Err(Ended::Fault) => -3,
+                Err(Ended::HostMemory) => -4,
             };
             ends.push(format!("{end}:{fuel}"));
         }

@@ -92,6 +92,15 @@ pub fn run_plain(wat: &str, entry: &str, args: &[Val]) -> Option<(Vec<Val>, Vec<
     Some((results, memory))
 }
 
+/// Runs a module that counts for itself and returns its exported counter.
+pub fn count_plain(module: &[u8], entry: &str, args: &[Val], counter: &str) -> i64 {
+    let (mut store, instance) = instantiate(module);
+    call(&mut store, &instance, entry, args).unwrap();
+    global(&mut store, &instance, counter)
+        .get(&mut store)
+        .unwrap_i64()
+}
+
 fn call(
     store: &mut Store<()>,
     instance: &Instance,

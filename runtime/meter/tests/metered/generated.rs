@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use wasmtime::Val;
 
 use crate::engine::{PLENTY, metered, run, run_metered, run_plain};
-use crate::oracle;
+use crate::{naive, oracle};
 
 /// Turns arbitrary bytes into a program that ends: loops count down, recursion has a bound.
 struct Generator<'b> {
@@ -30,7 +30,7 @@ impl Generator<'_> {
     }
 
     fn statement(&mut self, depth: u32) {
-        let kinds = if depth == 0 { 8 } else { 14 };
+        let kinds = if depth == 0 { 8 } else { 20 };
         match self.choose(kinds) {
             0 => self.store(),
             1 => self.assign(),
@@ -49,10 +49,81 @@ impl Generator<'_> {
                 self.statements(depth - 1);
                 self.text.push(')');
             }
-            _ => {
-                self.wrap("(if ", " (then (return (local.get $x))))", Self::integer);
-            }
+            13 => self.wrap("(if ", " (then (return (local.get $x))))", Self::integer),
+            14 => self.operands(),
+            15 => self.table_with_operands(),
+            16 | 17 => self.loop_with_exit(depth - 1),
+            18 => self.certain_abort(depth - 1),
+            _ => self.dead_code(depth - 1),
         }
+    }
+
+    /// A label with an operand, reached by a `br_if` and by falling.
+    fn operands(&mut self) {
+        self.wrap(
+            "(local.set $x (block (result i32) (drop (br_if 0 ",
+            " ",
+            Self::integer,
+        );
+        self.wrap("", ")) ", Self::integer);
+        self.wrap("", "))", Self::integer);
+    }
+
+    fn table_with_operands(&mut self) {
+        let before = "(local.set $y (block (result i32) (i32.add (i32.const 7) (block (result i32) (br_table 0 1 0 ";
+        self.wrap(before, " ", Self::integer);
+        self.wrap("", ")))))", Self::integer);
+    }
+
+    /// A loop that is left in the middle, or goes round from inside an `if`.
+    fn loop_with_exit(&mut self, depth: u32) {
+        let Some(counter) = self.open_loop() else {
+            return;
+        };
+        let next = format!("(local.tee {counter} (i32.sub (local.get {counter}) (i32.const 1)))");
+        if self.choose(2) == 0 {
+            self.text.push_str("(block (loop ");
+            self.statements(depth);
+            write!(self.text, "(br_if 1 (i32.eqz {next})) ").unwrap();
+            self.statements(depth);
+            self.text.push_str("(br 0)))");
+        } else {
+            write!(self.text, "(loop (if {next} (then ").unwrap();
+            self.statements(depth);
+            self.text.push_str("(br 1))))");
+        }
+        self.loops -= 1;
+    }
+
+    /// Code that always ends in `unreachable`, behind a condition that never holds.
+    fn certain_abort(&mut self, depth: u32) {
+        self.text
+            .push_str("(if (i32.eq (i32.and (local.get $x) (i32.const 1)) (i32.const 2)) (then ");
+        self.statements(depth);
+        self.wrap("(if ", " (then unreachable)) ", Self::integer);
+        self.statements(depth);
+        self.text.push_str("unreachable))");
+    }
+
+    fn dead_code(&mut self, depth: u32) {
+        self.text.push_str("(block ");
+        self.statements(depth);
+        self.text
+            .push_str("(br 0) (loop (br_if 0 (i32.const 1)) (if (i32.const 1) (then (br 2) ");
+        self.statements(depth);
+        self.text.push_str("))))");
+    }
+
+    /// Sets a free counter to the number of rounds.
+    fn open_loop(&mut self) -> Option<String> {
+        if self.loops > 3 {
+            return None;
+        }
+        let counter = format!("$c{}", self.loops);
+        self.loops += 1;
+        let rounds = 1 + self.choose(4);
+        write!(self.text, "(local.set {counter} (i32.const {rounds})) ").unwrap();
+        Some(counter)
     }
 
     fn wrap(&mut self, before: &str, after: &str, inside: fn(&mut Self, u32)) {
@@ -89,21 +160,14 @@ impl Generator<'_> {
     }
 
     fn counted_loop(&mut self, depth: u32) {
-        let counter = self.loops;
-        if counter > 3 {
+        let Some(counter) = self.open_loop() else {
             return;
-        }
-        self.loops += 1;
-        let rounds = 1 + self.choose(4);
-        write!(
-            self.text,
-            "(local.set $c{counter} (i32.const {rounds})) (loop "
-        )
-        .unwrap();
+        };
+        self.text.push_str("(loop ");
         self.statements(depth);
         write!(
             self.text,
-            "(br_if 0 (local.tee $c{counter} (i32.sub (local.get $c{counter}) (i32.const 1)))))"
+            "(br_if 0 (local.tee {counter} (i32.sub (local.get {counter}) (i32.const 1)))))"
         )
         .unwrap();
         self.loops -= 1;
@@ -256,6 +320,7 @@ fn check(choices: &[u8], x: i32, y: i32, has_floats: bool) -> Result<(), TestCas
         let (results, memory) = run_plain(&wat, "f", &args).unwrap();
         prop_assert_eq!(results[0].unwrap_i32(), ran.results[0].unwrap_i32());
         prop_assert!(ran.memory == memory, "metering changed the memory");
+        prop_assert_eq!(ran.used, naive::count(&wat, "f", &args));
     }
 
     // One unit less than it needs is not enough, wherever the checks stand.

@@ -142,3 +142,14 @@ fn bombs_are_refused_or_metered_in_one_pass() {
     let functions = "(func)".repeat(90_000);
     answers(&wat::parse_str(format!("(module {start} {functions})")).unwrap());
 }
+
+#[test]
+fn the_first_body_at_fault_is_named_although_its_callees_are_read_before_it() {
+    let refused = |first: &str, second: &str| {
+        let start = r#"(memory (export "memory") 1) (func (export "_start"))"#;
+        let wat = format!("(module {start} (func $a (call $b) {first}) (func $b {second}))");
+        meter(&wat::parse_str(wat).unwrap(), &PROFILE).map(|_| ())
+    };
+    assert_ne!(refused("", "i32.eqz"), Ok(()));
+    assert_eq!(refused("i32.eqz", "i32.eqz"), refused("i32.eqz", "nop"));
+}

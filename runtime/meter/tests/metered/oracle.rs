@@ -175,7 +175,11 @@ impl<'a> Machine<'a> {
             stack: Vec::new(),
             labels: Vec::new(),
             next: 0,
+            moves: 0,
+            goes_round: false,
         };
+        // Zeroing: eight slots cost one. The oracle's programs have no vectors.
+        self.fuel += body.locals as u64 / 8;
         frame.locals.resize(args.len() + body.locals, 0);
         let last = body.ops.len() - 1;
         frame.labels.push(Label {
@@ -192,7 +196,11 @@ impl<'a> Machine<'a> {
     fn run(&mut self, function: u32, frame: &mut Frame) -> Option<()> {
         let index = (function - self.imports) as usize;
         while let Some(op) = self.bodies[index].ops.get(frame.next).cloned() {
-            self.fuel += price(&op);
+            // Going round a loop does not enter it again.
+            if !std::mem::take(&mut frame.goes_round) {
+                self.fuel += price(&op);
+            }
+            self.fuel += frame.moves(&op);
             let here = frame.next;
             frame.next += 1;
             match op {
@@ -402,11 +410,29 @@ struct Frame {
     stack: Vec<u64>,
     labels: Vec<Label>,
     next: usize,
+    /// Moves since the last instruction that ends a straight piece.
+    moves: u64,
+    /// Whether a branch to a loop was just taken.
+    goes_round: bool,
 }
 
 impl Frame {
     fn pop(&mut self) -> u64 {
         self.stack.pop().unwrap()
+    }
+
+    /// What the moves of a straight piece cost, at its end.
+    fn moves(&mut self, op: &Operator<'_>) -> u64 {
+        let full = format!("{op:?}");
+        match full.split([' ', '(', '{']).next().unwrap() {
+            "Nop" | "Block" | "Drop" | "LocalGet" | "LocalSet" | "LocalTee" => self.moves += 1,
+            name if name.ends_with("Const") => self.moves += 1,
+            "Loop" | "If" | "Else" | "End" | "Br" | "BrIf" | "BrTable" | "Return" => {
+                return std::mem::take(&mut self.moves) / 8;
+            }
+            _ => {}
+        }
+        0
     }
 
     fn three(&mut self) -> (usize, usize, usize) {
@@ -421,8 +447,8 @@ impl Frame {
         self.stack.truncate(label.height);
         self.stack.extend(carried);
         self.next = label.target;
-        // A branch to a loop arrives at its first instruction, which opens the label again. That
-        // instruction is free, so nothing is counted twice.
+        // A branch to a loop arrives at its first instruction, which opens the label again.
+        self.goes_round = label.target < label.end;
         self.labels.truncate(index);
     }
 
@@ -575,7 +601,8 @@ pub fn price(op: &Operator<'_>) -> u64 {
     let full = format!("{op:?}");
     let name = full.split([' ', '(', '{']).next().unwrap();
     match name {
-        "Nop" | "Block" | "Loop" | "End" | "Else" | "Drop" | "Return" | "Unreachable" => 0,
+        "Loop" => 1,
+        "Nop" | "Block" | "End" | "Else" | "Drop" | "Return" | "Unreachable" => 0,
         "LocalGet" | "LocalSet" | "LocalTee" => 0,
         "If" | "BrTable" => 3,
         "Br" | "BrIf" | "Select" | "TypedSelect" => 1,

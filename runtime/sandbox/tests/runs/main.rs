@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
+#[cfg(unix)]
+mod code;
 mod examples;
 mod guests;
 mod outcomes;

@@ -106,3 +106,9 @@ fn the_longest_unused_module_is_forgotten_first() {
     assert!(Arc::ptr_eq(&one, &prepare(1)));
     assert!(!Arc::ptr_eq(&two, &prepare(2)));
 }
+
+#[test]
+fn the_profile_names_the_prices_that_are_charged() {
+    let prices = haar_meter::schedule::Schedule::V1.hash();
+    assert_eq!(Profile::V1.schedule.0, prices);
+}

@@ -1,8 +1,7 @@
 //! New nodes, names that move, and names that go.
 
-use std::collections::BTreeMap;
-
-use super::content::Content;
+use super::content::{Content, Pages};
+use super::entries::{Entries, Named};
 use super::{Inode, Kind, Node, Place, Tree};
 use crate::abi::Errno;
 use crate::environment::NODES_MAX;
@@ -11,7 +10,11 @@ impl Tree {
     /// Makes an empty file where the path led to nothing.
     pub(crate) fn create_file(&mut self, place: &Place) -> Result<Inode, Errno> {
         let name = place.name.as_deref().ok_or(Errno::IsDirectory)?;
-        self.add(place.parent, name, Kind::File(Content::Own(Vec::new())))
+        self.add(
+            place.parent,
+            name,
+            Kind::File(Content::Own(Pages::default())),
+        )
     }
 
     /// Makes an empty directory where the path led to nothing.
@@ -21,7 +24,7 @@ impl Tree {
         };
         let kind = Kind::Directory {
             parent: place.parent,
-            entries: BTreeMap::new(),
+            entries: Entries::default(),
         };
         self.add(place.parent, name, kind)
     }
@@ -71,7 +74,11 @@ impl Tree {
             self.drop_name(to.parent, new_name)?;
         }
         self.names(from.parent)?.remove(old_name);
-        self.names(to.parent)?.insert(new_name.clone(), inode);
+        self.names(to.parent)?.insert(Named {
+            name: new_name.clone(),
+            inode,
+            is_directory,
+        });
         if let Kind::Directory { parent, .. } = &mut self.node_mut(inode)?.kind {
             *parent = to.parent;
         }
@@ -84,9 +91,13 @@ impl Tree {
             return Err(Errno::NoSpace);
         }
 
-        let inode = self.next;
-        self.names(parent)?.insert(name.into(), inode);
-        self.nodes.insert(inode, Node::new(kind));
+        let (inode, node) = (self.next, Node::new(kind));
+        self.names(parent)?.insert(Named {
+            name: name.into(),
+            inode,
+            is_directory: node.is_directory(),
+        });
+        self.nodes.insert(inode, node);
         self.next += 1;
         Ok(inode)
     }
@@ -109,7 +120,7 @@ impl Tree {
         }
     }
 
-    fn names(&mut self, directory: Inode) -> Result<&mut BTreeMap<Box<str>, Inode>, Errno> {
+    fn names(&mut self, directory: Inode) -> Result<&mut Entries, Errno> {
         match &mut self.node_mut(directory)?.kind {
             Kind::Directory { entries, .. } => Ok(entries),
             Kind::File(_) => Err(Errno::NotDirectory),
@@ -117,7 +128,11 @@ impl Tree {
     }
 
     fn drop_name(&mut self, parent: Inode, name: &str) -> Result<(), Errno> {
-        let inode = self.names(parent)?.remove(name).ok_or(Errno::NoEntry)?;
+        let inode = self
+            .names(parent)?
+            .remove(name)
+            .ok_or(Errno::NoEntry)?
+            .inode;
         self.node_mut(inode)?.is_linked = false;
         self.sweep(inode);
         Ok(())

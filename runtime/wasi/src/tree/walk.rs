@@ -78,9 +78,21 @@ impl Tree {
         }
     }
 
+    /// How many directories lie between the root and `directory`, itself included.
+    pub(crate) fn depth(&self, mut directory: Inode) -> u64 {
+        let mut depth = 0;
+        while let Ok(Kind::Directory { parent, .. }) = self.node(directory).map(|node| &node.kind)
+            && *parent != directory
+        {
+            depth += 1;
+            directory = *parent;
+        }
+        depth
+    }
+
     fn child(&self, directory: Inode, name: &str) -> Result<Option<Inode>, Errno> {
         match &self.node(directory)?.kind {
-            Kind::Directory { entries, .. } => Ok(entries.get(name).copied()),
+            Kind::Directory { entries, .. } => Ok(entries.get(name)),
             Kind::File(_) => Err(Errno::NotDirectory),
         }
     }

@@ -224,3 +224,78 @@ fn only_files_can_be_synced_advised_or_allocated() {
         Errno::NotSupported
     );
 }
+
+/// A file's bytes as they should be, beside the guest that holds them.
+struct Twin {
+    guest: Guest,
+    fd: u32,
+    model: Vec<u8>,
+}
+
+impl Twin {
+    fn write(&mut self, at: usize, bytes: &[u8]) {
+        self.guest.put(BUFFER, bytes);
+        self.guest.list(&[(BUFFER, bytes.len() as u32)]);
+        let args = [self.fd.into(), LIST.into(), 1, at as u64, RESULT.into()];
+        self.guest.done(Function::FdPwrite, &args);
+        let end = at + bytes.len();
+        self.model.resize(self.model.len().max(end), 0);
+        self.model[at..end].copy_from_slice(bytes);
+    }
+
+    fn set_size(&mut self, size: usize) {
+        assert_eq!(
+            set_size(&mut self.guest, self.fd, size as u64),
+            Errno::Success
+        );
+        self.model.resize(size, 0);
+    }
+
+    /// Reads a range in three buffers and compares.
+    #[track_caller]
+    fn check(&mut self, at: usize, len: u32) {
+        self.guest.list(&[
+            (BUFFER, 1),
+            (BUFFER + 1, len - 1),
+            (BUFFER + len, 0),
+            (BUFFER + len, 7),
+        ]);
+        let args = [self.fd.into(), LIST.into(), 4, at as u64, RESULT.into()];
+        self.guest.done(Function::FdPread, &args);
+        let moved = self.guest.u32(RESULT) as usize;
+        let rest = self.model.get(at..).unwrap_or_default();
+        let expected = &rest[..rest.len().min(len as usize + 7)];
+        assert!(
+            self.guest.bytes(BUFFER, moved) == expected,
+            "{len} bytes at {at}"
+        );
+    }
+}
+
+#[test]
+fn bytes_keep_their_place_however_a_file_grows_and_is_cut() {
+    let input = "0123456789".repeat(1_000);
+    let mut guest = Guest::with_files(&[("f", &input)]);
+    let fd = guest.open("f", 0, READ | WRITE);
+    let mut twin = Twin {
+        guest,
+        fd,
+        model: input.into_bytes(),
+    };
+    twin.check(4_090, 10);
+    for (step, at) in [0, 4_095, 4_096, 4_097, 8_191, 9_999, 10_000, 12_288, 20_000]
+        .into_iter()
+        .enumerate()
+    {
+        twin.write(at, &vec![b'a' + step as u8; 1 + step * 1_000]);
+        for from in [0, 1, 4_090, 4_096, 8_192, at.saturating_sub(3), at, 40_000] {
+            twin.check(from, 9_000);
+            twin.check(from, 1);
+        }
+    }
+    for size in [24_577, 4_097, 4_096, 8_192, 1, 0, 5_000] {
+        twin.set_size(size);
+        twin.set_size(size + 4_100);
+        twin.check(0, 20_000);
+    }
+}

@@ -310,6 +310,7 @@ fn a_run_that_has_ended_stays_ended() {
             Ended::Exit(code) => {
                 assert_eq!(guest.call(Function::ProcExit, &[code.into()]), Err(end));
             }
+            Ended::HostMemory => unreachable!("no guest can bring it about"),
             Ended::Fault => assert_eq!(guest.call(Function::ProcRaise, &[0]), Err(end)),
             Ended::OutOfFuel => {
                 guest.fuel = 0;
@@ -333,6 +334,36 @@ fn a_gap_and_the_first_change_of_an_input_are_paid_for() {
     let before = guest.fuel;
     guest.done(Function::FdPwrite, &[4, LIST, 1, 0, OUT]);
     assert_eq!(before - guest.fuel, 200 + (8 + 5) / 2);
+}
+
+#[test]
+fn a_directory_pays_for_the_way_above_its_new_name() {
+    for (from, to, extra) in [
+        ("in.txt", "dir/x", 3 * 100),
+        ("empty", "x", 2 * 100),
+        ("empty", "dir/x", 3 * 100 + 50),
+        ("empty", "dir/deep/x", 4 * 100 + 2 * 50),
+    ] {
+        let mut guest = prepared();
+        let errno = guest.path(Function::PathCreateDirectory, 3, "dir/deep");
+        assert_eq!(errno, Errno::Success);
+        let before = guest.fuel;
+        assert_eq!(guest.rename(from, to), Errno::Success);
+        let bytes = (from.len() + to.len()) as i64;
+        let price = 200 + 200 + extra + bytes / 2;
+        assert_eq!(before - guest.fuel, price, "{from} to {to}");
+    }
+}
+
+#[test]
+fn a_list_is_paid_for_before_its_entries_are_read() {
+    // Every entry lies outside memory, but nobody can know that for less than the price.
+    for (fuel, end) in [(203, Ended::OutOfFuel), (204, Ended::Fault)] {
+        let mut guest = prepared();
+        guest.memory.fill(0xFF);
+        guest.fuel = fuel;
+        assert_eq!(guest.call(Function::FdWrite, &[1, 0, 1, OUT]), Err(end));
+    }
 }
 
 #[test]

@@ -241,3 +241,28 @@ fn renumbering_closes_what_it_replaces() {
         assert_eq!(errno, Errno::BadDescriptor);
     }
 }
+
+#[test]
+fn a_listing_goes_on_from_every_cookie() {
+    let names: Vec<String> = (0..900).map(|number| format!("{number:03}")).collect();
+    let files: Vec<_> = names.iter().map(|name| (name.as_str(), "")).collect();
+    let mut guest = Guest::with_files(&files);
+    for (cookie, next, name) in [
+        (0, 1, "."),
+        (1, 2, ".."),
+        (2, 3, "000"),
+        (450, 451, "448"),
+        (901, 902, "899"),
+    ] {
+        let args = [ROOT.into(), BUFFER.into(), 24 + 3, cookie, RESULT.into()];
+        guest.done(Function::FdReaddir, &args);
+        let len = guest.u32(BUFFER + 16) as usize;
+        let found = (guest.u64(BUFFER), guest.bytes(BUFFER + 24, len));
+        assert_eq!(found, (next, name.as_bytes().to_vec()));
+    }
+    for cookie in [902, 903, u64::MAX] {
+        let args = [ROOT.into(), BUFFER.into(), 64, cookie, RESULT.into()];
+        guest.done(Function::FdReaddir, &args);
+        assert_eq!(guest.u32(RESULT), 0);
+    }
+}
