@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use haar_meter::{GuestKind, Metered, Rejected};
 use crate::entry;
+use haar_meter::{GuestKind, Metered, Rejected};
 use haar_wasi::{Environment, Finished, Function, Limits, Parameter};
 
 /// Bytes of an environment without arguments, variables, files and input.

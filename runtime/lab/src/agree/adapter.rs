@@ -63,7 +63,11 @@ pub(crate) fn unfit(parts: &Parts<'_>) -> Option<Unfit> {
         }
     }
     let imported = |wanted: fn(&TypeRef) -> bool| {
-        parts.imports.iter().filter(|import| wanted(&import.ty)).count()
+        parts
+            .imports
+            .iter()
+            .filter(|import| wanted(&import.ty))
+            .count()
     };
     if imported(|ty| matches!(ty, TypeRef::Memory(_))) + parts.memories.len() > 1 {
         return Some("it has several memories");
@@ -79,7 +83,10 @@ pub(crate) fn is_numeric(ty: &FuncType) -> bool {
 
 /// Writes the module with its shell. `_start` makes the calls at the places in `started`.
 pub(crate) fn adapt(parts: &Parts<'_>, calls: &[Call], started: &[usize]) -> Result<Vec<u8>> {
-    let imports_stay = parts.imports.iter().all(|import| import.module != "spectest");
+    let imports_stay = parts
+        .imports
+        .iter()
+        .all(|import| import.module != "spectest");
     let mut inline = Inline::new(parts, imports_stay);
     let mut module = Module::new();
 
@@ -158,7 +165,10 @@ fn slots(parts: &Parts<'_>, calls: &[Call]) -> usize {
 /// The module's own memory, the one it wanted from outside, or a page that nobody uses.
 fn memory(parts: &Parts<'_>) -> Result<MemorySection> {
     // The test suite's has a page and may have two, whatever the import asks for.
-    let is_imported = parts.imports.iter().any(|import| matches!(import.ty, TypeRef::Memory(_)));
+    let is_imported = parts
+        .imports
+        .iter()
+        .any(|import| matches!(import.ty, TypeRef::Memory(_)));
     let mut section = MemorySection::new();
     section.memory(match parts.memories.first().copied() {
         Some(ty) => RoundtripReencoder.memory_type(ty)?,
@@ -175,7 +185,12 @@ fn memory(parts: &Parts<'_>) -> Result<MemorySection> {
 
 fn globals(parts: &Parts<'_>, inline: &mut Inline, slots: usize) -> Result<GlobalSection> {
     let mut section = GlobalSection::new();
-    for (import, value) in parts.imports.iter().filter(|i| is_global(i)).zip(inline.imported.clone()) {
+    for (import, value) in parts
+        .imports
+        .iter()
+        .filter(|i| is_global(i))
+        .zip(inline.imported.clone())
+    {
         if let TypeRef::Global(ty) = import.ty {
             section.global(RoundtripReencoder.global_type(ty)?, &value);
         }
@@ -244,7 +259,11 @@ fn code(
 /// A host function of the test suite: it takes its arguments and gives zeros.
 fn nothing(ty: Option<&FuncType>) -> Result<Function> {
     let mut function = Function::new([]);
-    for result in ty.map(|ty| values(ty.results())).transpose()?.unwrap_or_default() {
+    for result in ty
+        .map(|ty| values(ty.results()))
+        .transpose()?
+        .unwrap_or_default()
+    {
         function.instruction(&match result {
             ValType::I32 => Instruction::I32Const(0),
             ValType::I64 => Instruction::I64Const(0),

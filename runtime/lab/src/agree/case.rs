@@ -132,7 +132,13 @@ impl Bench {
 
         let mut runs = vec![(job.fuel_max, first.to_string())];
         for fuel_max in self.stops(&job, &first, plan) {
-            let stopped = self.native.run(&module, &Job { fuel_max, ..job.clone() })?;
+            let stopped = self.native.run(
+                &module,
+                &Job {
+                    fuel_max,
+                    ..job.clone()
+                },
+            )?;
             runs.push((fuel_max, stopped.to_string()));
         }
         self.edge(&module, &job, &first)?;
@@ -152,7 +158,11 @@ impl Bench {
         let is_known = first.kind == Kind::Returned;
         (0..plan.stops)
             .map(|_| {
-                let bits = if is_known { 63 } else { 1 + self.random.below(63) };
+                let bits = if is_known {
+                    63
+                } else {
+                    1 + self.random.below(63)
+                };
                 let below = used.min(1 << bits).max(1);
                 job.init_cost + self.random.below(below)
             })
@@ -161,25 +171,50 @@ impl Bench {
 
     /// One unit less than a normal run needs is not enough, wherever the checks stand.
     fn edge(&mut self, module: &Module, job: &Job<'_>, first: &Observation) -> Result<()> {
-        let ended_itself = first.fingerprint.as_ref().is_some_and(|print| print.status == 0);
+        let ended_itself = first
+            .fingerprint
+            .as_ref()
+            .is_some_and(|print| print.status == 0);
         if first.kind != Kind::Returned || !ended_itself || first.fuel_used <= job.init_cost {
             return Ok(());
         }
         let fuel_max = first.fuel_used;
-        let enough = self.native.run(module, &Job { fuel_max, ..job.clone() })?;
+        let enough = self.native.run(
+            module,
+            &Job {
+                fuel_max,
+                ..job.clone()
+            },
+        )?;
         if enough.kind != Kind::Returned {
-            return Err(anyhow!("the fuel that it used, {fuel_max}, is not enough: {enough}"));
+            return Err(anyhow!(
+                "the fuel that it used, {fuel_max}, is not enough: {enough}"
+            ));
         }
         let fuel_max = fuel_max - 1;
-        let short = self.native.run(module, &Job { fuel_max, ..job.clone() })?;
+        let short = self.native.run(
+            module,
+            &Job {
+                fuel_max,
+                ..job.clone()
+            },
+        )?;
         if short.kind != Kind::OutOfFuel {
-            return Err(anyhow!("one unit less than it used, {fuel_max}, is enough: {short}"));
+            return Err(anyhow!(
+                "one unit less than it used, {fuel_max}, is enough: {short}"
+            ));
         }
         Ok(())
     }
 
     /// Holds a run against the slow counter.
-    fn weigh(&mut self, name: &str, original: &[u8], job: &Job<'_>, run: &Observation) -> Result<()> {
+    fn weigh(
+        &mut self,
+        name: &str,
+        original: &[u8],
+        job: &Job<'_>,
+        run: &Observation,
+    ) -> Result<()> {
         let Some(print) = &run.fingerprint else {
             return Ok(());
         };
@@ -194,7 +229,10 @@ impl Bench {
         let total = start + counted.fuel;
 
         let problem = match (run.kind, print.status) {
-            _ if start != job.init_cost => Some(format!("the start costs {}, counted {start}", job.init_cost)),
+            _ if start != job.init_cost => Some(format!(
+                "the start costs {}, counted {start}",
+                job.init_cost
+            )),
             _ if counted.is_host_failure => {
                 self.tally.open += 1;
                 None
@@ -218,7 +256,9 @@ impl Bench {
             }
         };
         if let Some(problem) = problem {
-            let what = format!("against the slow counter: {problem}\n    metered {run}\n    counted {counted:?}");
+            let what = format!(
+                "against the slow counter: {problem}\n    metered {run}\n    counted {counted:?}"
+            );
             self.found(name, what, original);
         }
         Ok(())
@@ -232,7 +272,10 @@ impl Bench {
             return Some(problem);
         }
         // An exit in the middle of a function has paid for the rest of its way.
-        let is_exact = run.fingerprint.as_ref().is_some_and(|print| print.status == 0);
+        let is_exact = run
+            .fingerprint
+            .as_ref()
+            .is_some_and(|print| print.status == 0);
         if is_exact && total != run.fuel_used || run.fuel_used < total {
             return Some(format!("used {}, counted {total}", run.fuel_used));
         }

@@ -22,17 +22,23 @@ type Handle = u32;
 impl Core {
     /// Compiles the core with the laboratory's engine.
     pub(crate) fn load(engine: &Engine, path: &Path) -> Result<Self> {
-        let bytes = std::fs::read(path)
-            .with_context(|| format!("cannot read {}; run `cargo xtask engines`", path.display()))?;
+        let bytes = std::fs::read(path).with_context(|| {
+            format!("cannot read {}; run `cargo xtask engines`", path.display())
+        })?;
         let failed = |error: wasmtime::Error| anyhow!("{error:#}");
         let module = Module::new(engine, bytes).map_err(failed)?;
         let mut linker: Linker<Vec<u8>> = Linker::new(engine);
-        let read = |mut caller: Caller<'_, Vec<u8>>, at: u32, to: u32, len: u32| -> wasmtime::Result<()> {
-            let memory = own(&mut caller)?;
-            let (bytes, guest) = memory.data_and_store_mut(&mut caller);
-            copy(guest, at, bytes, to, len)
-        };
-        let write = |mut caller: Caller<'_, Vec<u8>>, at: u32, from: u32, len: u32| -> wasmtime::Result<()> {
+        let read =
+            |mut caller: Caller<'_, Vec<u8>>, at: u32, to: u32, len: u32| -> wasmtime::Result<()> {
+                let memory = own(&mut caller)?;
+                let (bytes, guest) = memory.data_and_store_mut(&mut caller);
+                copy(guest, at, bytes, to, len)
+            };
+        let write = |mut caller: Caller<'_, Vec<u8>>,
+                     at: u32,
+                     from: u32,
+                     len: u32|
+         -> wasmtime::Result<()> {
             let memory = own(&mut caller)?;
             let (bytes, guest) = memory.data_and_store_mut(&mut caller);
             copy(bytes, from, guest, at, len)
@@ -41,8 +47,14 @@ impl Core {
         linker.func_wrap("guest", "write", write).map_err(failed)?;
         let mut store = Store::new(engine, Vec::new());
         let instance = linker.instantiate(&mut store, &module).map_err(failed)?;
-        let memory = instance.get_memory(&mut store, "memory").context("the core has no memory")?;
-        Ok(Self { store, instance, memory })
+        let memory = instance
+            .get_memory(&mut store, "memory")
+            .context("the core has no memory")?;
+        Ok(Self {
+            store,
+            instance,
+            memory,
+        })
     }
 
     fn call<P: WasmParams, R: WasmResults>(&mut self, name: &str, params: P) -> Result<R> {
@@ -59,7 +71,10 @@ impl Core {
     }
 
     fn take(&mut self, buffer: Handle) -> Result<Vec<u8>> {
-        let (at, len): (u32, u32) = (self.call("buffer_at", buffer)?, self.call("buffer_length", buffer)?);
+        let (at, len): (u32, u32) = (
+            self.call("buffer_at", buffer)?,
+            self.call("buffer_length", buffer)?,
+        );
         let mut bytes = vec![0; len as usize];
         self.memory.read(&self.store, at as usize, &mut bytes)?;
         self.call::<_, ()>("free", buffer)?;
@@ -70,7 +85,12 @@ impl Core {
     /// `_initialize`.
     pub(crate) fn meter(&mut self, module: &[u8], profile: &Profile) -> Result<(String, bool)> {
         let given = self.give(module)?;
-        let params = (given, profile.stack_limit, profile.pages_max, u32::from(profile.simd));
+        let params = (
+            given,
+            profile.stack_limit,
+            profile.pages_max,
+            u32::from(profile.simd),
+        );
         let answer = self.call("meter", params)?;
         self.call::<_, ()>("free", given)?;
         let answer = self.take(answer)?;
@@ -78,17 +98,28 @@ impl Core {
         if rest.take::<1>()? == [1] {
             let offset = u64::from_le_bytes(rest.take()?);
             let (code, message) = (rest.text()?, rest.text()?);
-            let offset = if offset == u64::MAX { "nowhere".to_owned() } else { offset.to_string() };
+            let offset = if offset == u64::MAX {
+                "nowhere".to_owned()
+            } else {
+                offset.to_string()
+            };
             return Ok((format!("refused {code} {offset} {message}"), false));
         }
         let init_cost = u64::from_le_bytes(rest.take()?);
         let pages_min = u32::from_le_bytes(rest.take()?);
         let pages_max = u32::from_le_bytes(rest.take()?);
-        let kind = if rest.take::<1>()? == [0] { "command" } else { "reactor" };
+        let kind = if rest.take::<1>()? == [0] {
+            "command"
+        } else {
+            "reactor"
+        };
         let has_initialize = rest.take::<1>()? == [1];
         rest.bytes()?;
         let hash = blake3::hash(rest.bytes()?);
-        Ok((format!("metered {init_cost} {pages_min} {pages_max} {kind} {hash}"), has_initialize))
+        Ok((
+            format!("metered {init_cost} {pages_min} {pages_max} {kind} {hash}"),
+            has_initialize,
+        ))
     }
 
     /// A run in an environment.
@@ -98,13 +129,22 @@ impl Core {
         self.call::<_, ()>("free", given)?;
         if run <= 0 {
             let why = self.take(run.unsigned_abs())?;
-            bail!("the core refuses the environment: {}", String::from_utf8_lossy(&why));
+            bail!(
+                "the core refuses the environment: {}",
+                String::from_utf8_lossy(&why)
+            );
         }
         Ok(run.unsigned_abs())
     }
 
     /// One host call over the guest's memory, with the fuel that is left: how it ended, and the rest.
-    pub(crate) fn wasi_call(&mut self, run: u32, function: u32, args: &[u64], fuel: i64) -> Result<(i32, i64)> {
+    pub(crate) fn wasi_call(
+        &mut self,
+        run: u32,
+        function: u32,
+        args: &[u64],
+        fuel: i64,
+    ) -> Result<(i32, i64)> {
         let words: u32 = self.call("wasi_words", run)?;
         let mut bytes = fuel.to_le_bytes().to_vec();
         args.iter().for_each(|arg| bytes.extend(arg.to_le_bytes()));
@@ -149,14 +189,18 @@ pub(crate) fn native_line(result: &Result<Metered, Rejected>) -> String {
             blake3::hash(&metered.bytes),
         ),
         Err(rejected) => {
-            let offset = rejected.offset().map_or("nowhere".to_owned(), |offset| offset.to_string());
+            let offset = rejected
+                .offset()
+                .map_or("nowhere".to_owned(), |offset| offset.to_string());
             format!("refused {} {offset} {rejected}", rejected.code())
         }
     }
 }
 
 fn own(caller: &mut Caller<'_, Vec<u8>>) -> wasmtime::Result<Memory> {
-    let export = caller.get_export("memory").and_then(wasmtime::Extern::into_memory);
+    let export = caller
+        .get_export("memory")
+        .and_then(wasmtime::Extern::into_memory);
     export.ok_or_else(|| wasmtime::format_err!("the core has no memory"))
 }
 
@@ -169,7 +213,9 @@ fn copy(from: &[u8], at: u32, to: &mut [u8], place: u32, len: u32) -> wasmtime::
             to.copy_from_slice(from);
             Ok(())
         }
-        _ => Err(wasmtime::format_err!("the core reached outside of a memory")),
+        _ => Err(wasmtime::format_err!(
+            "the core reached outside of a memory"
+        )),
     }
 }
 
@@ -215,14 +261,20 @@ struct Rest<'a>(&'a [u8]);
 
 impl<'a> Rest<'a> {
     fn take<const N: usize>(&mut self) -> Result<[u8; N]> {
-        let (head, tail) = self.0.split_first_chunk::<N>().context("the core's answer is short")?;
+        let (head, tail) = self
+            .0
+            .split_first_chunk::<N>()
+            .context("the core's answer is short")?;
         self.0 = tail;
         Ok(*head)
     }
 
     fn bytes(&mut self) -> Result<&'a [u8]> {
         let len = u32::from_le_bytes(self.take()?) as usize;
-        let (head, tail) = self.0.split_at_checked(len).context("the core's answer is short")?;
+        let (head, tail) = self
+            .0
+            .split_at_checked(len)
+            .context("the core's answer is short")?;
         self.0 = tail;
         Ok(head)
     }

@@ -219,13 +219,21 @@ impl Corpus {
                     None => compared.equal += 1,
                     Some(what) if configuration.may(&what) => compared.abstained += 1,
                     Some(what) => {
-                        compared.differences.push(Difference { section, index, what });
+                        compared.differences.push(Difference {
+                            section,
+                            index,
+                            what,
+                        });
                     }
                 }
             }
             if done < last {
                 let what = format!("the engine stopped in the middle: {}", printed.error);
-                compared.differences.push(Difference { section, index: done, what });
+                compared.differences.push(Difference {
+                    section,
+                    index: done,
+                    what,
+                });
                 done += 1;
                 deaths += 1;
             }
@@ -264,7 +272,10 @@ impl Configuration {
 
     fn work(&self, folder: &Path, section: &str, first: usize, last: usize) -> Result<Printed> {
         let tag = format!("{}-{section}", self.name);
-        let (out, err) = (folder.join(format!("{tag}.out")), folder.join(format!("{tag}.err")));
+        let (out, err) = (
+            folder.join(format!("{tag}.out")),
+            folder.join(format!("{tag}.err")),
+        );
         let mut command = Command::new(&self.program);
         command.args(&self.arguments).arg(folder.join("driver.mjs"));
         command.args(&self.separator).arg(folder).arg(section);
@@ -285,16 +296,22 @@ impl Configuration {
         let text = fs::read(&out)?;
         for line in String::from_utf8_lossy(&text).lines() {
             let mut words = line.splitn(3, ' ');
-            let (Some(index), Some(_), Some(rest)) = (words.next(), words.next(), words.next()) else {
+            let (Some(index), Some(_), Some(rest)) = (words.next(), words.next(), words.next())
+            else {
                 bail!("{} printed {line:?}", self.name);
             };
-            let index = index.parse().map_err(|_| anyhow!("{} printed {line:?}", self.name))?;
+            let index = index
+                .parse()
+                .map_err(|_| anyhow!("{} printed {line:?}", self.name))?;
             lines.entry(index).or_default().push(rest.to_owned());
         }
         let error = String::from_utf8_lossy(&fs::read(&err)?).into_owned();
         Ok(Printed {
             lines,
-            error: format!("{ended}: {}", error.trim().chars().take(600).collect::<String>()),
+            error: format!(
+                "{ended}: {}",
+                error.trim().chars().take(600).collect::<String>()
+            ),
         })
     }
 }

@@ -18,7 +18,12 @@ pub(crate) fn modules(seed: u64) -> Result<Vec<(String, Vec<u8>)>> {
         ("recursion-then-abort", RECURSION_THEN_ABORT.to_owned()),
         ("endless-loop", command("(loop (br 0))")),
         ("growth-storm", growth(&mut random)),
-        ("fill", command("(memory.grow (i32.const 32)) drop (loop (memory.fill (i32.const 0) (i32.const 7) (i32.const 2000000)) (br 0))")),
+        (
+            "fill",
+            command(
+                "(memory.grow (i32.const 32)) drop (loop (memory.fill (i32.const 0) (i32.const 7) (i32.const 2000000)) (br 0))",
+            ),
+        ),
         ("straight-code-then-exit", straight(&mut random)),
         ("leaf-storm", LEAF_STORM.to_owned()),
         ("trap-after-loop", trap_after_loop(&mut random)),
@@ -35,7 +40,9 @@ pub(crate) fn modules(seed: u64) -> Result<Vec<(String, Vec<u8>)>> {
 
 /// A command with a page of memory.
 fn command(body: &str) -> String {
-    format!(r#"(module (memory (export "memory") 1 64) (func (export "_start") (local $i i32) (local $n i32) {body}))"#)
+    format!(
+        r#"(module (memory (export "memory") 1 64) (func (export "_start") (local $i i32) (local $n i32) {body}))"#
+    )
 }
 
 fn recursion(random: &mut Random, locals: usize) -> String {
@@ -148,8 +155,16 @@ fn counted(random: &mut Random) -> String {
     for round in 0..24 {
         let (start, limit) = (random.next() as i32 >> 18, random.next() as i32 >> 20);
         let step = random.choose(&[1, 1, 2, 3, 4, -1, -2]).unwrap_or(1);
-        let test = random.choose(&["ne", "lt_u", "lt_s", "le_u", "le_s", "gt_u", "gt_s", "ge_u", "ge_s"]).unwrap_or("ne");
-        let far = if test == "ne" { start.wrapping_add(step * 100) } else { limit };
+        let test = random
+            .choose(&[
+                "ne", "lt_u", "lt_s", "le_u", "le_s", "gt_u", "gt_s", "ge_u", "ge_s",
+            ])
+            .unwrap_or("ne");
+        let far = if test == "ne" {
+            start.wrapping_add(step * 100)
+        } else {
+            limit
+        };
         body.push_str(&format!(
             "(local.set $i (i32.const {start})) (local.set $n (i32.const 0))
             (loop (local.set $n (i32.add (local.get $n) (i32.const 1)))

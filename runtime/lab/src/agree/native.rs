@@ -12,8 +12,8 @@ use haar_meter::{
 };
 use haar_wasi::{Ended, Environment, Fault, Function, GuestMemory, Limits, Parameter, Wasi};
 use wasmtime::{
-    Caller, Config, Engine, FuncType, Global, Instance, Linker, Memory, Module, Store,
-    Trap, Val, ValType,
+    Caller, Config, Engine, FuncType, Global, Instance, Linker, Memory, Module, Store, Trap, Val,
+    ValType,
 };
 
 use super::observation::{Fingerprint, Kind, Observation};
@@ -186,12 +186,19 @@ impl Machine {
         };
         let mut store = Store::new(&native.engine, guest);
         let failed = |error: wasmtime::Error| anyhow!("abstained: {error:#}");
-        let instance = native.linker.instantiate(&mut store, module).map_err(failed)?;
+        let instance = native
+            .linker
+            .instantiate(&mut store, module)
+            .map_err(failed)?;
         let global = |store: &mut Store<Guest>, name: &str| {
-            instance.get_global(store, name).with_context(|| format!("no export {name}"))
+            instance
+                .get_global(store, name)
+                .with_context(|| format!("no export {name}"))
         };
         let reach = Reach {
-            memory: instance.get_memory(&mut store, "memory").context("no memory")?,
+            memory: instance
+                .get_memory(&mut store, "memory")
+                .context("no memory")?,
             fuel: global(&mut store, "__haar_fuel")?,
             status: global(&mut store, "__haar_status")?,
         };
@@ -199,7 +206,11 @@ impl Machine {
         if let Some(fuel) = fuel {
             reach.fuel.set(&mut store, Val::I64(fuel)).map_err(failed)?;
         }
-        Ok(Self { store, instance, reach })
+        Ok(Self {
+            store,
+            instance,
+            reach,
+        })
     }
 
     fn play(&mut self, job: &Job<'_>) -> Result<Frame, Stop> {
@@ -208,7 +219,9 @@ impl Machine {
         }
         match job.kind {
             GuestKind::Command => {
-                let start = self.instance.get_typed_func::<(), ()>(&mut self.store, "_start")?;
+                let start = self
+                    .instance
+                    .get_typed_func::<(), ()>(&mut self.store, "_start")?;
                 start.call(&mut self.store, ())?;
                 Ok(Frame::default())
             }
@@ -223,25 +236,40 @@ impl Machine {
         let len = i32::try_from(input.len()).map_err(|_| Stop::Abi)?;
         let mut at = 0;
         if len != 0 {
-            let alloc = self.instance.get_typed_func::<i32, i32>(&mut self.store, "haar_alloc")?;
+            let alloc = self
+                .instance
+                .get_typed_func::<i32, i32>(&mut self.store, "haar_alloc")?;
             at = alloc.call(&mut self.store, len)?;
             if self.is_in_debt() {
                 return Ok(Frame::default());
             }
-            let start = usize::try_from(at).ok().filter(|at| *at != 0).ok_or(Stop::Abi)?;
+            let start = usize::try_from(at)
+                .ok()
+                .filter(|at| *at != 0)
+                .ok_or(Stop::Abi)?;
             let memory = self.reach.memory.data_mut(&mut self.store);
-            let room = memory.get_mut(start..).and_then(|rest| rest.get_mut(..input.len()));
+            let room = memory
+                .get_mut(start..)
+                .and_then(|rest| rest.get_mut(..input.len()));
             room.ok_or(Stop::Abi)?.copy_from_slice(input);
         }
-        let run = self.instance.get_typed_func::<(i32, i32), i64>(&mut self.store, "haar_run")?;
+        let run = self
+            .instance
+            .get_typed_func::<(i32, i32), i64>(&mut self.store, "haar_run")?;
         let packed = run.call(&mut self.store, (at, len))?;
         if self.is_in_debt() {
             return Ok(Frame::default());
         }
-        let start = usize::try_from(packed >> 32).ok().filter(|at| *at != 0).ok_or(Stop::Abi)?;
+        let start = usize::try_from(packed >> 32)
+            .ok()
+            .filter(|at| *at != 0)
+            .ok_or(Stop::Abi)?;
         let len = (packed & 0xffff_ffff) as usize;
         let memory = self.reach.memory.data(&self.store);
-        let frame = memory.get(start..).and_then(|rest| rest.get(..len)).ok_or(Stop::Abi)?;
+        let frame = memory
+            .get(start..)
+            .and_then(|rest| rest.get(..len))
+            .ok_or(Stop::Abi)?;
         let (kind, payload) = frame.split_first().ok_or(Stop::Abi)?;
         if 2 < *kind || (OUTPUT_BYTES_MAX as usize) < payload.len() {
             return Err(Stop::Abi);
@@ -314,12 +342,18 @@ impl Machine {
         };
 
         let is_command = job.kind == GuestKind::Command;
-        let stdout = if is_command { finished.stdout } else { Vec::new() };
+        let stdout = if is_command {
+            finished.stdout
+        } else {
+            Vec::new()
+        };
         let (kind, exit_code, output) = match (ending, guest.ended, result) {
             (Ending::OutOfFuel, ..) => (Kind::OutOfFuel, 0, Vec::new()),
-            (Ending::Returned, _, Ok(frame)) => {
-                (Kind::Returned, frame.exit_code, frame.payload.unwrap_or(stdout))
-            }
+            (Ending::Returned, _, Ok(frame)) => (
+                Kind::Returned,
+                frame.exit_code,
+                frame.payload.unwrap_or(stdout),
+            ),
             (Ending::EndedByHost, Some(Ended::Exit(code)), _) => (Kind::Returned, code, stdout),
             (Ending::EndedByHost, ..) => {
                 fuel_used = job.fuel_max;
@@ -388,9 +422,12 @@ fn linker(engine: &Engine) -> wasmtime::Result<Linker<Guest>> {
         });
         let results = function.returns_errno().then_some(ValType::I32);
         let ty = FuncType::new(engine, params, results);
-        linker.func_new(function.module(), function.name(), ty, move |mut caller, args, results| {
-            host_call(&mut caller, function, args, results)
-        })?;
+        linker.func_new(
+            function.module(),
+            function.name(),
+            ty,
+            move |mut caller, args, results| host_call(&mut caller, function, args, results),
+        )?;
     }
     Ok(linker)
 }
@@ -414,7 +451,9 @@ fn host_call(
         .collect();
     let (bytes, guest) = reach.memory.data_and_store_mut(&mut *caller);
     let mut fuel = guest.own_fuel.unwrap_or(counter);
-    let outcome = guest.wasi.call(function, &words, &mut Window(bytes), &mut fuel);
+    let outcome = guest
+        .wasi
+        .call(function, &words, &mut Window(bytes), &mut fuel);
     let is_counting = guest.own_fuel.is_some();
     if is_counting {
         guest.own_fuel = Some(fuel);
@@ -449,13 +488,19 @@ struct Window<'a>(&'a mut [u8]);
 
 impl GuestMemory for Window<'_> {
     fn read(&self, at: u32, to: &mut [u8]) -> Result<(), Fault> {
-        let from = self.0.get(at as usize..).and_then(|rest| rest.get(..to.len()));
+        let from = self
+            .0
+            .get(at as usize..)
+            .and_then(|rest| rest.get(..to.len()));
         to.copy_from_slice(from.ok_or(Fault)?);
         Ok(())
     }
 
     fn write(&mut self, at: u32, from: &[u8]) -> Result<(), Fault> {
-        let to = self.0.get_mut(at as usize..).and_then(|rest| rest.get_mut(..from.len()));
+        let to = self
+            .0
+            .get_mut(at as usize..)
+            .and_then(|rest| rest.get_mut(..from.len()));
         to.ok_or(Fault)?.copy_from_slice(from);
         Ok(())
     }

@@ -76,13 +76,17 @@ impl Options {
 
     /// Whether a part of the corpus is wanted.
     pub(crate) fn wants(&self, part: &str) -> bool {
-        self.only.as_ref().is_none_or(|only| only.iter().any(|name| name == part))
+        self.only
+            .as_ref()
+            .is_none_or(|only| only.iter().any(|name| name == part))
     }
 
     /// Whether a configuration is wanted.
     pub(crate) fn wants_engine(&self, name: &str) -> bool {
         let fits = |wanted: &String| name == wanted || name.starts_with(&format!("{wanted}-"));
-        self.engines.as_ref().is_none_or(|names| names.iter().any(fits))
+        self.engines
+            .as_ref()
+            .is_none_or(|names| names.iter().any(fits))
     }
 }
 
@@ -97,7 +101,16 @@ mod tests {
 
     #[test]
     fn numbers_and_lists_are_read() {
-        let options = read(&["--target", "t", "--modules", "7", "--only", "spec,core", "--engine", "v8"]);
+        let options = read(&[
+            "--target",
+            "t",
+            "--modules",
+            "7",
+            "--only",
+            "spec,core",
+            "--engine",
+            "v8",
+        ]);
         let options = options.unwrap_or_else(|usage| panic!("{usage}"));
         assert_eq!(options.modules, 7);
         assert!(options.wants("core") && !options.wants("smith"));

@@ -94,7 +94,11 @@ impl<'a> Parts<'a> {
 
     /// How many globals there are, imported ones included.
     pub(crate) fn global_count(&self) -> u32 {
-        let imported = self.imports.iter().filter(|import| is_global(import)).count();
+        let imported = self
+            .imports
+            .iter()
+            .filter(|import| is_global(import))
+            .count();
         (imported + self.globals.len()) as u32
     }
 
@@ -102,7 +106,9 @@ impl<'a> Parts<'a> {
     pub(crate) fn type_section(&self) -> Result<TypeSection> {
         let mut section = TypeSection::new();
         for ty in &self.types {
-            section.ty().function(values(ty.params())?, values(ty.results())?);
+            section
+                .ty()
+                .function(values(ty.params())?, values(ty.results())?);
         }
         Ok(section)
     }

@@ -45,7 +45,17 @@ pub(crate) fn maker(op: &Operator<'_>) -> Option<Shape> {
     .find_map(|(prefix, shape)| Some((shape, name.strip_prefix(prefix)?)))?;
     let makes = matches!(
         what,
-        "Add" | "Sub" | "Mul" | "Div" | "Sqrt" | "Min" | "Max" | "Ceil" | "Floor" | "Trunc" | "Nearest"
+        "Add"
+            | "Sub"
+            | "Mul"
+            | "Div"
+            | "Sqrt"
+            | "Min"
+            | "Max"
+            | "Ceil"
+            | "Floor"
+            | "Trunc"
+            | "Nearest"
     );
     makes.then_some(shape)
 }
@@ -67,7 +77,11 @@ pub(crate) fn price(op: &Operator<'_>) -> Price {
     let is_vector = ["I8x16", "I16x8", "I32x4", "I64x2", "F32x4", "F64x2", "V128"]
         .iter()
         .any(|shape| name.starts_with(shape));
-    let class = if is_vector { vector(&name) } else { scalar(&name) };
+    let class = if is_vector {
+        vector(&name)
+    } else {
+        scalar(&name)
+    };
     let cost = Schedule::V1.price(class).cast_signed();
     match class {
         Class::Move => Price::Move,

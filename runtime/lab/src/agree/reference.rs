@@ -55,7 +55,10 @@ pub(crate) fn count(module: &[u8], pages_max: u32, limit: i64) -> Result<Vec<u8>
     }
     let mut code = CodeSection::new();
     for (body, ty) in parts.bodies.iter().zip(&parts.functions) {
-        let params = parts.types.get(*ty as usize).map_or(0, |ty| ty.params().len());
+        let params = parts
+            .types
+            .get(*ty as usize)
+            .map_or(0, |ty| ty.params().len());
         code.function(&counter.body(body, params as u32)?);
     }
     written.section(&code);
@@ -167,7 +170,9 @@ impl Counter {
 
     fn operator(&self, function: &mut Function, op: Operator<'_>, first: u32) -> Result<()> {
         match op {
-            Operator::MemoryFill { .. } | Operator::MemoryCopy { .. } | Operator::MemoryInit { .. } => {
+            Operator::MemoryFill { .. }
+            | Operator::MemoryCopy { .. }
+            | Operator::MemoryInit { .. } => {
                 function.instruction(&Instruction::LocalTee(first));
                 function.instruction(&Instruction::LocalGet(first));
                 function.instruction(&Instruction::I64ExtendI32U);
@@ -258,7 +263,9 @@ fn canonical(function: &mut Function, shape: Shape, first: u32) {
         ),
         Shape::F32x4 => (
             first + 4,
-            Instruction::V128Const(doubled(u128::from(F32_NAN) * 0x1_0000_0001_0000_0001_0000_0001)),
+            Instruction::V128Const(doubled(
+                u128::from(F32_NAN) * 0x1_0000_0001_0000_0001_0000_0001,
+            )),
             Instruction::F32x4Eq,
             Instruction::V128Bitselect,
         ),

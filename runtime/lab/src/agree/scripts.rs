@@ -14,7 +14,16 @@ use super::random::Random;
 const PAGES: u32 = 1;
 const CALLS_MAX: u64 = 24;
 const NAMES: [&str; 10] = [
-    "a", "b", "dir", "dir/c", "dir/./c", "../a", "/a", "dir/deep/x", "a/", "\u{e4}",
+    "a",
+    "b",
+    "dir",
+    "dir/c",
+    "dir/./c",
+    "../a",
+    "/a",
+    "dir/deep/x",
+    "a/",
+    "\u{e4}",
 ];
 
 /// A script: a world, a memory, and calls.
@@ -48,7 +57,9 @@ impl Script {
             ..Environment::default()
         };
         let memory = memory(&mut random);
-        let calls = (0..1 + random.below(CALLS_MAX)).map(|_| call(&mut random)).collect();
+        let calls = (0..1 + random.below(CALLS_MAX))
+            .map(|_| call(&mut random))
+            .collect();
         let fuel = if random.once_in(6) { 3_000 } else { 1 << 40 };
         Self {
             environment,
@@ -98,7 +109,10 @@ impl Script {
     /// The script in the driver's form.
     pub(crate) fn item(&self, corpus: &mut Corpus) -> ScriptItem {
         let world = &self.environment;
-        let files = world.files.iter().map(|(path, bytes)| (path.clone(), corpus.put(bytes)));
+        let files = world
+            .files
+            .iter()
+            .map(|(path, bytes)| (path.clone(), corpus.put(bytes)));
         let files = files.collect();
         let mut calls = Vec::new();
         for (number, args) in &self.calls {
@@ -133,7 +147,10 @@ fn memory(random: &mut Random) -> Vec<u8> {
         put(1024 + 64 * index, name.as_bytes());
     }
     for index in 0..8 {
-        let (at, len) = (4096 + random.below(256) as u32 * 8, random.below(100) as u32);
+        let (at, len) = (
+            4096 + random.below(256) as u32 * 8,
+            random.below(100) as u32,
+        );
         put(2048 + 8 * index, &at.to_le_bytes());
         put(2052 + 8 * index, &len.to_le_bytes());
     }
@@ -161,13 +178,26 @@ fn call(random: &mut Random) -> (u32, Vec<u64>) {
     while ends(number) && !random.once_in(10) {
         number = random.below(Function::ALL.len() as u64) as u32;
     }
-    let params = Function::ALL.get(number as usize).map_or(&[][..], |function| function.params());
+    let params = Function::ALL
+        .get(number as usize)
+        .map_or(&[][..], |function| function.params());
     let args = params.iter().map(|parameter| match parameter {
-        _ if random.once_in(40) => random.next() & if *parameter == Parameter::I32 { 0xffff_ffff } else { u64::MAX },
-        Parameter::I64 => random.choose(&[0, 1, 2, 64, 66, 1 << 20, 1 << 29]).unwrap_or(0),
+        _ if random.once_in(40) => {
+            random.next()
+                & if *parameter == Parameter::I32 {
+                    0xffff_ffff
+                } else {
+                    u64::MAX
+                }
+        }
+        Parameter::I64 => random
+            .choose(&[0, 1, 2, 64, 66, 1 << 20, 1 << 29])
+            .unwrap_or(0),
         Parameter::I32 => match random.below(8) {
             0 | 1 => random.below(8),
-            2 => random.choose(&[1024, 1088, 1152, 1216, 1280, 1344, 1408]).unwrap_or(0),
+            2 => random
+                .choose(&[1024, 1088, 1152, 1216, 1280, 1344, 1408])
+                .unwrap_or(0),
             3 => 2048 + 8 * random.below(8),
             4 => 3072 + 48 * random.below(4),
             5 => 8 * random.below(2048),
@@ -179,7 +209,9 @@ fn call(random: &mut Random) -> (u32, Vec<u64>) {
 }
 
 fn line(ends: &[String], finished: &Finished, memory: &[u8]) -> String {
-    let exit = finished.exit.map_or("none".to_owned(), |code| code.to_string());
+    let exit = finished
+        .exit
+        .map_or("none".to_owned(), |code| code.to_string());
     format!(
         "{} exit={exit} transcript={} memory={} output={} log={}",
         ends.join(" "),

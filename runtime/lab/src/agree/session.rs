@@ -31,7 +31,8 @@ const HOSTILE: Plan = Plan {
 /// Engines at once.
 const PARALLEL: usize = 2;
 /// What guests and programs read if there is no input beside them.
-const TEXT: &[u8] = b"# Fog\n\nThe *haar* comes in from the sea, from the sea, and 42 boats wait.\n";
+const TEXT: &[u8] =
+    b"# Fog\n\nThe *haar* comes in from the sea, from the sea, and 42 boats wait.\n";
 
 /// A comparison under way.
 pub(crate) struct Session {
@@ -79,7 +80,9 @@ impl Session {
         for program in programs {
             self.examine(&program.name, &program.bytes, b"", SMALL);
         }
-        let judged = invalid.into_iter().map(|program| (program.name, program.bytes));
+        let judged = invalid
+            .into_iter()
+            .map(|program| (program.name, program.bytes));
         self.judged.extend(judged);
         say(&format!(
             "spec: {} modules metered, {} assertions hold or are findings, {} invalid modules refused or findings ({:.1} s)",
@@ -110,10 +113,18 @@ impl Session {
             let first = self.options.first;
             for index in first..first + self.options.modules {
                 let bytes = smith::module(self.options.seed, index)?;
-                self.examine(&format!("smith/{}/{index}", self.options.seed), &bytes, b"", SMALL);
+                self.examine(
+                    &format!("smith/{}/{index}", self.options.seed),
+                    &bytes,
+                    b"",
+                    SMALL,
+                );
             }
             let took = started.elapsed().as_secs_f64();
-            say(&format!("smith: {} modules ({took:.1} s)", self.options.modules));
+            say(&format!(
+                "smith: {} modules ({took:.1} s)",
+                self.options.modules
+            ));
         }
         Ok(())
     }
@@ -130,8 +141,13 @@ impl Session {
         for folder in ["guests", "programs"] {
             let mut count = 0;
             for path in modules(&self.options.target.join(folder)) {
-                let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-                let bytes = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+                let stem = path
+                    .file_stem()
+                    .unwrap_or_default()
+                    .to_string_lossy()
+                    .into_owned();
+                let bytes =
+                    fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
                 let input = fs::read(path.with_extension("input")).unwrap_or(TEXT.to_vec());
                 self.examine(&format!("{folder}/{stem}"), &bytes, &input, plan);
                 self.examine(&format!("{folder}/{stem}/empty"), &bytes, b"", SMALL);
@@ -200,7 +216,9 @@ impl Session {
                 });
             }
         });
-        let results = results.into_inner().unwrap_or_else(|lock| lock.into_inner());
+        let results = results
+            .into_inner()
+            .unwrap_or_else(|lock| lock.into_inner());
         for (name, took, result) in results {
             let compared = result?;
             say(&format!(
@@ -209,12 +227,18 @@ impl Session {
                 compared.abstained,
                 compared.differences.len(),
             ));
-            for Difference { section, index, what } in compared.differences {
+            for Difference {
+                section,
+                index,
+                what,
+            } in compared.differences
+            {
                 let expected = corpus.expected.get(section);
                 let item = expected.and_then(|expected| expected.names.get(index));
                 let item = item.map_or("?", String::as_str);
                 let module = self.module(item);
-                self.bench.found(item, format!("{name} in {section}: {what}"), &module);
+                self.bench
+                    .found(item, format!("{name} in {section}: {what}"), &module);
             }
         }
         Ok(())
@@ -224,13 +248,18 @@ impl Session {
     fn judge(&mut self, core: &mut Core, corpus: &mut Corpus) -> Result<()> {
         let started = Instant::now();
         let mut judged = std::mem::take(&mut self.judged);
-        judged.extend(self.cases.iter().map(|case| (case.name.clone(), case.original.clone())));
+        judged.extend(
+            self.cases
+                .iter()
+                .map(|case| (case.name.clone(), case.original.clone())),
+        );
         let mut initializes = std::collections::BTreeSet::new();
         for (name, module) in &judged {
             let native = native_line(&meter(module, &PROFILE));
             let (line, has_initialize) = core.meter(module, &PROFILE)?;
             if line != native {
-                let what = format!("the pass compiled to wasm\n    native {native}\n    wasm   {line}");
+                let what =
+                    format!("the pass compiled to wasm\n    native {native}\n    wasm   {line}");
                 self.bench.found(name, what, module);
             }
             if has_initialize {
@@ -244,7 +273,10 @@ impl Session {
             corpus.add_case(case, initializes.contains(&case.name));
         }
         let took = started.elapsed().as_secs_f64();
-        say(&format!("pass compiled to wasm: {} modules, same bytes or findings ({took:.1} s)", judged.len()));
+        say(&format!(
+            "pass compiled to wasm: {} modules, same bytes or findings ({took:.1} s)",
+            judged.len()
+        ));
         self.judged = judged;
         Ok(())
     }
@@ -265,7 +297,10 @@ impl Session {
             let item = script.item(corpus);
             corpus.add_script(&name, item, native);
         }
-        say(&format!("haar-wasi compiled to wasm: {} scripts", self.options.scripts));
+        say(&format!(
+            "haar-wasi compiled to wasm: {} scripts",
+            self.options.scripts
+        ));
         Ok(())
     }
 
@@ -280,16 +315,25 @@ impl Session {
         const TEXT_MAX: usize = 2_000;
         let findings = &self.bench.findings;
         let folder = self.options.target.join("agree");
-        fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
+        fs::create_dir_all(&folder)
+            .with_context(|| format!("cannot create {}", folder.display()))?;
         for (index, finding) in findings.iter().take(SHOWN_MAX).enumerate() {
             let file = folder.join(format!("finding-{index}.wasm"));
-            fs::write(&file, &finding.module).with_context(|| format!("cannot write {}", file.display()))?;
+            fs::write(&file, &finding.module)
+                .with_context(|| format!("cannot write {}", file.display()))?;
             let what: String = finding.what.chars().take(TEXT_MAX).collect();
-            say(&format!("\n{}: {what}\n    module in {}", finding.name, file.display()));
+            say(&format!(
+                "\n{}: {what}\n    module in {}",
+                finding.name,
+                file.display()
+            ));
         }
         match findings.len() {
             0 => say("everything agrees"),
-            many => say(&format!("{many} findings; replay with --seed {}", self.options.seed)),
+            many => say(&format!(
+                "{many} findings; replay with --seed {}",
+                self.options.seed
+            )),
         }
         Ok(findings.len())
     }
@@ -311,7 +355,9 @@ fn modules(folder: &Path) -> Vec<PathBuf> {
         return Vec::new();
     };
     let paths = entries.flatten().map(|entry| entry.path());
-    let mut paths: Vec<PathBuf> = paths.filter(|path| path.extension().is_some_and(|e| e == "wasm")).collect();
+    let mut paths: Vec<PathBuf> = paths
+        .filter(|path| path.extension().is_some_and(|e| e == "wasm"))
+        .collect();
     paths.sort();
     paths
 }

@@ -99,10 +99,25 @@ fn with_entry(module: &[u8], random: &mut Random) -> Result<Vec<u8>> {
 
 fn argument(ty: ValType, random: &mut Random) -> Value {
     const INTEGERS: [u64; 9] = [
-        0, 1, 2, 8, 0xffff_ffff_ffff_ffff, 0x8000_0000, 0x7fff_ffff, 0x8000_0000_0000_0000, 65_536,
+        0,
+        1,
+        2,
+        8,
+        0xffff_ffff_ffff_ffff,
+        0x8000_0000,
+        0x7fff_ffff,
+        0x8000_0000_0000_0000,
+        65_536,
     ];
     const SINGLES: [u32; 8] = [
-        0, 0x8000_0000, 0x7f80_0000, 0xffc0_0000, 0x7fa0_0001, 0x3f80_0000, 1, 0xff80_0001,
+        0,
+        0x8000_0000,
+        0x7f80_0000,
+        0xffc0_0000,
+        0x7fa0_0001,
+        0x3f80_0000,
+        1,
+        0xff80_0001,
     ];
     const DOUBLES: [u64; 8] = [
         0,
@@ -116,16 +131,29 @@ fn argument(ty: ValType, random: &mut Random) -> Value {
     ];
     let wild = random.next();
     let is_wild = random.once_in(2);
-    let integer = if is_wild { None } else { random.choose(&INTEGERS) }.unwrap_or(wild);
+    let integer = if is_wild {
+        None
+    } else {
+        random.choose(&INTEGERS)
+    }
+    .unwrap_or(wild);
     match ty {
         ValType::I32 | ValType::Ref(_) => Value::I32(integer as i32),
         ValType::I64 => Value::I64(integer.cast_signed()),
         ValType::F32 => {
-            let chosen = if is_wild { None } else { random.choose(&SINGLES) };
+            let chosen = if is_wild {
+                None
+            } else {
+                random.choose(&SINGLES)
+            };
             Value::F32(chosen.unwrap_or(wild as u32))
         }
         ValType::F64 => {
-            let chosen = if is_wild { None } else { random.choose(&DOUBLES) };
+            let chosen = if is_wild {
+                None
+            } else {
+                random.choose(&DOUBLES)
+            };
             Value::F64(chosen.unwrap_or(wild))
         }
         ValType::V128 => {

@@ -106,7 +106,9 @@ fn read(
 ) -> Result<Vec<Subject>> {
     let place = format!("{}/{}", file.parent(), file.name());
     let buffer = file.wast().map_err(|error| anyhow!("{place}: {error}"))?;
-    let directives = buffer.directives().map_err(|error| anyhow!("{place}: {error}"))?;
+    let directives = buffer
+        .directives()
+        .map_err(|error| anyhow!("{place}: {error}"))?;
     let mut script = Script {
         place,
         subjects: Vec::new(),
@@ -152,20 +154,34 @@ impl Script {
                 }
             }
             WastDirective::Invoke(call) => self.call(call, Wanted::Anything, report),
-            WastDirective::AssertTrap { exec: WastExecute::Invoke(call), message, .. } => {
+            WastDirective::AssertTrap {
+                exec: WastExecute::Invoke(call),
+                message,
+                ..
+            } => {
                 self.call(call, Wanted::Trap(message.to_owned()), report);
             }
             WastDirective::AssertExhaustion { call, .. } => {
                 self.call(call, Wanted::Exhausted, report);
             }
-            WastDirective::AssertReturn { exec, results, .. } => self.returned(exec, &results, report),
+            WastDirective::AssertReturn { exec, results, .. } => {
+                self.returned(exec, &results, report)
+            }
             WastDirective::AssertTrap { .. } => {
-                skip(&mut report.skipped_assertions, "a trap while instantiating", 1);
+                skip(
+                    &mut report.skipped_assertions,
+                    "a trap while instantiating",
+                    1,
+                );
             }
             WastDirective::AssertUnlinkable { .. } => {
                 skip(&mut report.skipped_assertions, "linking", 1);
             }
-            _ => skip(&mut report.skipped_assertions, "another kind of directive", 1),
+            _ => skip(
+                &mut report.skipped_assertions,
+                "another kind of directive",
+                1,
+            ),
         }
     }
 
@@ -182,7 +198,11 @@ impl Script {
                     is_shared: false,
                 });
             }
-            Err(_) => skip(&mut report.skipped_modules, "the text does not parse here", 1),
+            Err(_) => skip(
+                &mut report.skipped_modules,
+                "the text does not parse here",
+                1,
+            ),
         }
         if let Some(name) = name {
             self.names.insert(name, self.current);
@@ -198,12 +218,20 @@ impl Script {
         invalid: &mut Vec<Program>,
     ) {
         let Ok(bytes) = module.encode() else {
-            skip(&mut report.skipped_assertions, "malformed text that no binary can say", 1);
+            skip(
+                &mut report.skipped_assertions,
+                "malformed text that no binary can say",
+                1,
+            );
             return;
         };
         let name = format!("{} invalid #{}", self.place, invalid.len());
         if meter(&bytes, &PROFILE).is_ok() {
-            bench.found(&name, "the suite calls it invalid, and it was metered", &bytes);
+            bench.found(
+                &name,
+                "the suite calls it invalid, and it was metered",
+                &bytes,
+            );
         }
         // Wasm 3.0 made some of them valid; the profile's own rules must then refuse them.
         report.refused_invalid += 1;
@@ -234,7 +262,11 @@ impl Script {
                 self.push(module.map(|id| id.name().to_owned()), assertion, report);
             }
             WastExecute::Wat(_) => {
-                skip(&mut report.skipped_assertions, "a module as an expression", 1);
+                skip(
+                    &mut report.skipped_assertions,
+                    "a module as an expression",
+                    1,
+                );
             }
         }
     }
@@ -257,7 +289,11 @@ impl Script {
         };
         match index.and_then(|index| self.subjects.get_mut(index)) {
             Some(subject) => subject.assertions.push(assertion),
-            None => skip(&mut report.skipped_assertions, "its module does not parse here", 1),
+            None => skip(
+                &mut report.skipped_assertions,
+                "its module does not parse here",
+                1,
+            ),
         }
     }
 }
@@ -267,10 +303,17 @@ fn check(subject: &Subject, bench: &mut Bench, report: &mut Report) -> Result<Op
     let asserted = subject.assertions.len() as u64;
     let mut leave = |why: String| {
         skip(&mut report.skipped_modules, why.clone(), 1);
-        skip(&mut report.skipped_assertions, format!("module: {why}"), asserted);
+        skip(
+            &mut report.skipped_assertions,
+            format!("module: {why}"),
+            asserted,
+        );
     };
     let features = WasmFeatures::WASM2;
-    if Validator::new_with_features(features).validate_all(&subject.bytes).is_err() {
+    if Validator::new_with_features(features)
+        .validate_all(&subject.bytes)
+        .is_err()
+    {
         leave("it is beyond Wasm 2.0".to_owned());
         return Ok(None);
     }
@@ -306,9 +349,17 @@ fn check(subject: &Subject, bench: &mut Bench, report: &mut Report) -> Result<Op
         Err(rejected) => {
             let why = format!("refused by design: {}", rejected.code());
             skip(&mut report.skipped_modules, why.clone(), 1);
-            skip(&mut report.skipped_assertions, format!("module: {why}"), kept.len() as u64);
+            skip(
+                &mut report.skipped_assertions,
+                format!("module: {why}"),
+                kept.len() as u64,
+            );
             if matches!(rejected, Rejected::Invalid { .. }) {
-                bench.found(&subject.name, format!("a valid module in its shell: {rejected}"), &adapted);
+                bench.found(
+                    &subject.name,
+                    format!("a valid module in its shell: {rejected}"),
+                    &adapted,
+                );
             }
             return Ok(None);
         }
@@ -332,8 +383,13 @@ fn fit(parts: &Parts<'_>, assertion: &Assertion) -> Result<Call, &'static str> {
         return Err("references as results");
     }
     let find = |wanted: &str, kind: ExternalKind| {
-        let export = parts.exports.iter().find(|export| export.name == wanted && export.kind == kind);
-        export.map(|export| export.index).ok_or("its export is missing")
+        let export = parts
+            .exports
+            .iter()
+            .find(|export| export.name == wanted && export.kind == kind);
+        export
+            .map(|export| export.index)
+            .ok_or("its export is missing")
     };
     match &assertion.target {
         Target::Global(name) => Ok(Call::Global(find(name, ExternalKind::Global)?)),
@@ -389,19 +445,32 @@ fn assert_all(
 }
 
 /// Calls an export with all the fuel there is.
-fn invoke(store: &mut Store<()>, instance: &Instance, name: &str) -> Result<(wasmtime::Result<()>, i32)> {
+fn invoke(
+    store: &mut Store<()>,
+    instance: &Instance,
+    name: &str,
+) -> Result<(wasmtime::Result<()>, i32)> {
     let global = |store: &mut Store<()>, name: &str| {
-        instance.get_global(store, name).ok_or_else(|| anyhow!("no export {name}"))
+        instance
+            .get_global(store, name)
+            .ok_or_else(|| anyhow!("no export {name}"))
     };
     let (fuel, status) = (global(store, EXPORT_FUEL)?, global(store, EXPORT_STATUS)?);
-    fuel.set(&mut *store, Val::I64(PLENTY)).map_err(|error| anyhow!("{error:#}"))?;
-    status.set(&mut *store, Val::I32(0)).map_err(|error| anyhow!("{error:#}"))?;
+    fuel.set(&mut *store, Val::I64(PLENTY))
+        .map_err(|error| anyhow!("{error:#}"))?;
+    status
+        .set(&mut *store, Val::I32(0))
+        .map_err(|error| anyhow!("{error:#}"))?;
     let function = instance.get_typed_func::<(), ()>(&mut *store, name);
     let outcome = function.and_then(|function| function.call(&mut *store, ()));
     Ok((outcome, status.get(&mut *store).i32().unwrap_or(-1)))
 }
 
-fn wrong_results(store: &mut Store<()>, instance: &Instance, wanted: &[Vec<Lane>]) -> Option<String> {
+fn wrong_results(
+    store: &mut Store<()>,
+    instance: &Instance,
+    wanted: &[Vec<Lane>],
+) -> Option<String> {
     for (result, lanes) in wanted.iter().enumerate() {
         for (part, lane) in lanes.iter().enumerate() {
             let name = slot_name(result, part);
@@ -434,7 +503,10 @@ fn wrong_trap(message: &str, status: i32, error: Option<wasmtime::Error>) -> Opt
             trap == Some(&Trap::IndirectCallToNull)
         }
         (message, trap) if message.starts_with("undefined element") => {
-            matches!(trap, Some(Trap::TableOutOfBounds | Trap::IndirectCallToNull))
+            matches!(
+                trap,
+                Some(Trap::TableOutOfBounds | Trap::IndirectCallToNull)
+            )
         }
         (_, trap) => trap.is_some(),
     };
@@ -460,7 +532,10 @@ fn lanes(ret: &WastRet<'_>) -> Option<Vec<Lane>> {
     let WastRet::Core(ret) = ret else {
         return None;
     };
-    let lane = |bits| Lane { bits, mask: u64::MAX };
+    let lane = |bits| Lane {
+        bits,
+        mask: u64::MAX,
+    };
     Some(match ret {
         WastRetCore::I32(value) => vec![lane(value.cast_unsigned().into())],
         WastRetCore::I64(value) => vec![lane(value.cast_unsigned())],
