@@ -1,5 +1,7 @@
 //! One program: metered, run under wasmtime at several limits, and held against the slow counter.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use anyhow::{Result, anyhow};
 use haar_meter::{GuestKind, Metered, Profile, Rejected, meter};
 use wasmtime::Module;
@@ -61,10 +63,18 @@ pub(crate) struct Tally {
     pub(crate) open: u64,
 }
 
+/// A program that waits to be examined.
+pub(crate) struct Work {
+    pub(crate) name: String,
+    pub(crate) module: Vec<u8>,
+    pub(crate) input: Vec<u8>,
+    pub(crate) plan: Plan,
+}
+
 /// The laboratory's bench: an engine, a seed, and what was found so far.
 pub(crate) struct Bench {
     pub(crate) native: Native,
-    pub(crate) random: Random,
+    seed: u64,
     pub(crate) findings: Vec<Finding>,
     pub(crate) tally: Tally,
 }
@@ -73,10 +83,46 @@ impl Bench {
     pub(crate) fn new(seed: u64) -> Result<Self> {
         Ok(Self {
             native: Native::new()?,
-            random: Random::new(seed, 0x5709),
+            seed,
             findings: Vec::new(),
             tally: Tally::default(),
         })
+    }
+
+    /// Lets every processor work through the items; the results stand in the order of the items.
+    pub(crate) fn spread<T: Sync, R: Send>(
+        &mut self,
+        items: &[T],
+        work: impl Fn(&mut Bench, &T) -> R + Sync,
+    ) -> Result<Vec<R>> {
+        let next = AtomicUsize::new(0);
+        let one = || -> Result<(Vec<(usize, R)>, Bench)> {
+            let (mut bench, mut results) = (Bench::new(self.seed)?, Vec::new());
+            loop {
+                let index = next.fetch_add(1, Ordering::Relaxed);
+                let Some(item) = items.get(index) else {
+                    return Ok((results, bench));
+                };
+                results.push((index, work(&mut bench, item)));
+            }
+        };
+        let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let done: Vec<_> = std::thread::scope(|scope| {
+            let workers: Vec<_> = (0..threads).map(|_| scope.spawn(one)).collect();
+            workers.into_iter().map(|worker| worker.join()).collect()
+        });
+        let mut all = Vec::with_capacity(items.len());
+        for result in done {
+            let (results, bench) = result.map_err(|_| anyhow!("a worker panicked"))??;
+            all.extend(results);
+            self.findings.extend(bench.findings);
+            self.tally.counted += bench.tally.counted;
+            self.tally.trapped += bench.tally.trapped;
+            self.tally.exhausted += bench.tally.exhausted;
+            self.tally.open += bench.tally.open;
+        }
+        all.sort_by_key(|(index, _)| *index);
+        Ok(all.into_iter().map(|(_, result)| result).collect())
     }
 
     pub(crate) fn found(&mut self, name: &str, what: impl Into<String>, module: &[u8]) {
@@ -88,13 +134,13 @@ impl Bench {
     }
 
     /// Examines one program; nothing if something was found that ends the examination.
-    pub(crate) fn examine(
-        &mut self,
-        name: &str,
-        original: &[u8],
-        input: &[u8],
-        plan: Plan,
-    ) -> Option<Examined> {
+    pub(crate) fn examine(&mut self, work: &Work) -> Option<Examined> {
+        let Work {
+            name,
+            module: original,
+            input,
+            plan,
+        } = work;
         let metered = match meter(original, &PROFILE) {
             Ok(metered) => metered,
             Err(internal @ Rejected::Internal { .. }) => {
@@ -103,7 +149,7 @@ impl Bench {
             }
             Err(_) => return Some(Examined::Refused),
         };
-        match self.observe(name, original, input, metered, plan) {
+        match self.observe(name, original, input, metered, *plan) {
             Ok(case) => Some(Examined::Case(Box::new(case))),
             Err(error) => {
                 self.found(name, format!("{error:#}"), original);
@@ -131,7 +177,11 @@ impl Bench {
         self.weigh(name, original, &job, &first)?;
 
         let mut runs = vec![(job.fuel_max, first.to_string())];
-        for fuel_max in self.stops(&job, &first, plan) {
+        // A stream of its own: what is chosen for one program does not depend on the others.
+        let part = blake3::hash(name.as_bytes());
+        let part = part.as_bytes().first_chunk().copied().map_or(0, u64::from_le_bytes);
+        let mut random = Random::new(self.seed, part);
+        for fuel_max in stops(&mut random, &job, &first, plan) {
             let stopped = self.native.run(
                 &module,
                 &Job {
@@ -150,23 +200,6 @@ impl Bench {
             runs,
             ended: first.kind,
         })
-    }
-
-    /// Limits within what the run used; more of them near its start if that is not known.
-    fn stops(&mut self, job: &Job<'_>, first: &Observation, plan: Plan) -> Vec<u64> {
-        let used = first.fuel_used.saturating_sub(job.init_cost);
-        let is_known = first.kind == Kind::Returned;
-        (0..plan.stops)
-            .map(|_| {
-                let bits = if is_known {
-                    63
-                } else {
-                    1 + self.random.below(63)
-                };
-                let below = used.min(1 << bits).max(1);
-                job.init_cost + self.random.below(below)
-            })
-            .collect()
     }
 
     /// One unit less than a normal run needs is not enough, wherever the checks stand.
@@ -281,6 +314,23 @@ impl Bench {
         }
         None
     }
+}
+
+/// Limits within what the run used; more of them near its start if that is not known.
+fn stops(random: &mut Random, job: &Job<'_>, first: &Observation, plan: Plan) -> Vec<u64> {
+    let used = first.fuel_used.saturating_sub(job.init_cost);
+    let is_known = first.kind == Kind::Returned;
+    (0..plan.stops)
+        .map(|_| {
+            let bits = if is_known {
+                63
+            } else {
+                1 + random.below(63)
+            };
+            let below = used.min(1 << bits).max(1);
+            job.init_cost + random.below(below)
+        })
+        .collect()
 }
 
 fn compare_traps(run: &Observation, status: i32, counted: &Counted, total: u64) -> Option<String> {

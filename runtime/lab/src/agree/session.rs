@@ -9,7 +9,7 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use haar_meter::meter;
 
-use super::case::{Bench, Case, Examined, PROFILE, Plan};
+use super::case::{Bench, Case, Examined, PROFILE, Plan, Work};
 use super::core::{Core, native_line};
 use super::corpus::{Compared, Configuration, Corpus, Difference};
 use super::observation::Kind;
@@ -38,6 +38,7 @@ const TEXT: &[u8] =
 pub(crate) struct Session {
     options: Options,
     bench: Bench,
+    queue: Vec<Work>,
     cases: Vec<Case>,
     /// Modules that the pass must judge alike everywhere, with their names.
     judged: Vec<(String, Vec<u8>)>,
@@ -50,6 +51,7 @@ impl Session {
         let mut session = Self {
             bench: Bench::new(options.seed)?,
             options,
+            queue: Vec::new(),
             cases: Vec::new(),
             judged: Vec::new(),
             refused: 0,
@@ -57,6 +59,7 @@ impl Session {
         session.spec()?;
         session.programs()?;
         session.guests()?;
+        session.examine()?;
         session.summary();
 
         let folder = session.options.keep.clone();
@@ -78,7 +81,7 @@ impl Session {
         let mut report = Report::default();
         let (programs, invalid) = spec::run(&mut self.bench, &mut report)?;
         for program in programs {
-            self.examine(&program.name, &program.bytes, b"", SMALL);
+            self.queue(&program.name, &program.bytes, b"", SMALL);
         }
         let judged = invalid
             .into_iter()
@@ -105,7 +108,7 @@ impl Session {
     fn programs(&mut self) -> Result<()> {
         if self.options.wants("hostile") {
             for (name, bytes) in hostile::modules(self.options.seed)? {
-                self.examine(&name, &bytes, b"", HOSTILE);
+                self.queue(&name, &bytes, b"", HOSTILE);
             }
         }
         if self.options.wants("smith") {
@@ -113,7 +116,7 @@ impl Session {
             let first = self.options.first;
             for index in first..first + self.options.modules {
                 let bytes = smith::module(self.options.seed, index)?;
-                self.examine(
+                self.queue(
                     &format!("smith/{}/{index}", self.options.seed),
                     &bytes,
                     b"",
@@ -149,8 +152,8 @@ impl Session {
                 let bytes =
                     fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
                 let input = fs::read(path.with_extension("input")).unwrap_or(TEXT.to_vec());
-                self.examine(&format!("{folder}/{stem}"), &bytes, &input, plan);
-                self.examine(&format!("{folder}/{stem}/empty"), &bytes, b"", SMALL);
+                self.queue(&format!("{folder}/{stem}"), &bytes, &input, plan);
+                self.queue(&format!("{folder}/{stem}/empty"), &bytes, b"", SMALL);
                 count += 1;
             }
             say(&format!("{folder}: {count} programs"));
@@ -158,15 +161,33 @@ impl Session {
         Ok(())
     }
 
-    fn examine(&mut self, name: &str, bytes: &[u8], input: &[u8], plan: Plan) {
-        match self.bench.examine(name, bytes, input, plan) {
-            Some(Examined::Case(case)) => self.cases.push(*case),
-            Some(Examined::Refused) => {
-                self.refused += 1;
-                self.judged.push((name.to_owned(), bytes.to_vec()));
+    fn queue(&mut self, name: &str, module: &[u8], input: &[u8], plan: Plan) {
+        self.queue.push(Work {
+            name: name.to_owned(),
+            module: module.to_vec(),
+            input: input.to_vec(),
+            plan,
+        });
+    }
+
+    /// Works through the queue.
+    fn examine(&mut self) -> Result<()> {
+        let started = Instant::now();
+        let queue = std::mem::take(&mut self.queue);
+        let examined = self.bench.spread(&queue, Bench::examine)?;
+        for (work, examined) in queue.into_iter().zip(examined) {
+            match examined {
+                Some(Examined::Case(case)) => self.cases.push(*case),
+                Some(Examined::Refused) => {
+                    self.refused += 1;
+                    self.judged.push((work.name, work.module));
+                }
+                None => {}
             }
-            None => {}
         }
+        let took = started.elapsed().as_secs_f64();
+        say(&format!("wasmtime and the slow counter: {took:.1} s"));
+        Ok(())
     }
 
     fn summary(&self) {

@@ -80,17 +80,34 @@ pub(crate) struct Program {
 
 /// Runs the whole suite; gives back the programs, and the modules that must be refused.
 pub(crate) fn run(bench: &mut Bench, report: &mut Report) -> Result<(Vec<Program>, Vec<Program>)> {
-    let (mut programs, mut invalid) = (Vec::new(), Vec::new());
-    let files = spec(SpecVersion::V2).chain(proposal(Proposal::Simd));
-    for file in files {
-        let subjects = read(&file, bench, report, &mut invalid)?;
-        for subject in subjects {
-            if let Some(program) = check(&subject, bench, report)? {
-                programs.push(program);
-            }
-        }
+    let (mut subjects, mut programs, mut invalid) = (Vec::new(), Vec::new(), Vec::new());
+    for file in spec(SpecVersion::V2).chain(proposal(Proposal::Simd)) {
+        subjects.extend(read(&file, bench, report, &mut invalid)?);
+    }
+    let checked = bench.spread(&subjects, |bench, subject| {
+        let mut report = Report::default();
+        check(subject, bench, &mut report).map(|program| (program, report))
+    })?;
+    for result in checked {
+        let (program, part) = result?;
+        programs.extend(program);
+        report.add(part);
     }
     Ok((programs, invalid))
+}
+
+impl Report {
+    fn add(&mut self, part: Report) {
+        self.modules += part.modules;
+        self.refused_invalid += part.refused_invalid;
+        self.assertions += part.assertions;
+        for (why, count) in part.skipped_modules {
+            skip(&mut self.skipped_modules, why, count);
+        }
+        for (why, count) in part.skipped_assertions {
+            skip(&mut self.skipped_assertions, why, count);
+        }
+    }
 }
 
 fn skip(map: &mut BTreeMap<String, u64>, why: impl Into<String>, count: u64) {
