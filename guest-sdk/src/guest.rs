@@ -1,4 +1,4 @@
-//! What the expansions of the two attributes call. No author needs it, and it may change with them.
+//! What the expansions of the attributes call. No author needs it, and it may change with them.
 
 #[cfg(any(test, target_arch = "wasm32"))]
 mod buffers;
@@ -35,7 +35,7 @@ pub fn serve(input: Vec<u8>, handler: impl FnOnce(Request) -> Response) -> Vec<u
 }
 
 #[cfg(target_arch = "wasm32")]
-pub use wasm::{alloc, run};
+pub use wasm::{alloc, init, run};
 
 /// The bodies of the exports. A native build has no 32-bit addresses to hand out.
 #[cfg(target_arch = "wasm32")]
@@ -74,6 +74,12 @@ mod wasm {
             .expect("a panic ends the module")
             .keep(output);
         (address as i64) << 32 | len as i64
+    }
+
+    /// The body of `haar_init`: a panic in it is shown to whoever publishes.
+    pub fn init(warm: fn()) {
+        log_panics();
+        warm();
     }
 
     /// A panic ends in `unreachable`, which has no text. The text goes to the log first.

@@ -12,7 +12,8 @@
 //! A function maps bytes to bytes and nothing else: it has no clock, no network and no memory of
 //! earlier calls. That is what lets strangers run it and a hub compare their answers.
 //! `#[haar::function]` takes bytes, text or JSON; `#[haar::http]` takes a request and gives a
-//! response. Both leave the function callable from ordinary tests. This crate decides how values
+//! response. Both leave the function callable from ordinary tests. `#[haar::init]` names what
+//! `haar publish` runs once, so that no call pays for it. This crate decides how values
 //! become bytes (guest ABI 1); it never decides what a function may do, which is the host's part.
 
 mod abi;
@@ -24,7 +25,7 @@ mod http;
 
 pub use abi::log;
 pub use convert::{FromInput, InputError, IntoOutput, Json};
-pub use haar_guest_macros::{function, http};
+pub use haar_guest_macros::{function, http, init};
 pub use http::{FrameError, Request, Response, Wire};
 
 /// Writes one formatted line to the job's log, like `format!`.

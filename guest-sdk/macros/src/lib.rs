@@ -1,4 +1,4 @@
-//! The two attributes of `haar-guest-sdk`: `#[haar::function]` and `#[haar::http]`.
+//! The attributes of `haar-guest-sdk`: `#[haar::function]`, `#[haar::http]` and `#[haar::init]`.
 //!
 //! An attribute leaves the author's function as it is, so that `cargo test` calls it like any other,
 //! and adds beside it what a Haar host looks for in the compiled module: the three exports of guest
@@ -6,6 +6,7 @@
 //! Authors use these through `haar`, never by this crate's name.
 
 mod expansion;
+mod init;
 mod signature;
 
 use expansion::Kind;
@@ -24,4 +25,16 @@ pub fn function(arguments: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn http(arguments: TokenStream, item: TokenStream) -> TokenStream {
     expansion::expand(Kind::Http, &arguments.into(), item.into()).into()
+}
+
+/// Makes `fn()` the initialisation of this module: `haar publish` runs it once and ships the state
+/// that it leaves, so that no call pays for it.
+///
+/// It cannot use the host (input, clock, environment, files), and random bytes in it are the same
+/// for all jobs. Write it so that nothing depends on it, for example by filling a `OnceLock` that
+/// the function fills where it is empty: a module that is published without it must give the same
+/// answers.
+#[proc_macro_attribute]
+pub fn init(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    init::expand(&arguments.into(), item.into()).into()
 }

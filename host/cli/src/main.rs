@@ -6,12 +6,14 @@ mod chain;
 mod client;
 mod demo;
 mod hub;
+mod inspect;
 mod keys;
 mod miner;
 mod out;
 mod picture;
 mod publish;
 mod replay;
+mod run;
 
 use std::process::ExitCode;
 
@@ -34,6 +36,8 @@ enum Verb {
     Demo(demo::Demo),
     Hub(hub::HubVerb),
     Miner(miner::MinerVerb),
+    Inspect(inspect::Inspect),
+    Run(run::RunVerb),
     Publish(publish::Publish),
     Call(call::Call),
     Batch(batch::Batch),
@@ -62,6 +66,8 @@ fn main() -> ExitCode {
             Verb::Demo(demo) => demo.run(cli.json).await,
             Verb::Hub(hub) => hub.run(cli.json).await,
             Verb::Miner(miner) => miner.run(cli.json).await,
+            Verb::Inspect(inspect) => inspect.run(cli.json).await,
+            Verb::Run(run) => run.run(cli.json).await,
             Verb::Publish(publish) => publish.run(cli.json).await,
             Verb::Call(call) => call.run(cli.json).await,
             Verb::Batch(batch) => batch.run(cli.json).await,

@@ -19,6 +19,7 @@ mod floats;
 mod flow;
 mod fuel;
 mod imports;
+mod inspect;
 mod ir;
 pub mod limits;
 mod nan;
@@ -34,6 +35,10 @@ pub use fuel::{
     EXPORT_FUEL, EXPORT_MEMORY, EXPORT_START, EXPORT_STATUS, Ending, EngineEnding, FUEL_MAX,
     RESERVED_PREFIX, SECTION_MANIFEST, SECTION_METER, STATUS_ABORT, STATUS_ENDED_BY_HOST,
     STATUS_HOST_MEMORY, STATUS_NONE, STATUS_OUT_OF_FUEL, STATUS_STACK, fuel_at_start, fuel_used,
+};
+pub use inspect::{
+    Admitted, ExportReport, FunctionReport, ImportReport, MemoryReport, Refusal, Report, Totals,
+    inspect,
 };
 pub use rejected::{Feature, Rejected};
 

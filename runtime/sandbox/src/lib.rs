@@ -20,17 +20,20 @@ mod cache;
 mod code_cache;
 mod compiler;
 mod crew;
+mod desk;
 mod engine;
 mod environment;
 mod guest;
 mod machine;
 mod native;
 mod outcome;
+mod preinit;
 mod prepare;
 mod sandbox;
 mod seal;
 mod seats;
 mod stack;
+mod trusted;
 
 pub use artifact::{
     ARTIFACT_BYTES_MAX, Artifact, ArtifactError, CODE_BYTES_MAX, CodeId, HEADER_BYTES_MAX,
@@ -41,6 +44,13 @@ pub use compiler::Compiler;
 pub use engine::EngineId;
 pub use haar_meter::{GuestKind, Rejected};
 pub use outcome::Abstain;
+pub use preinit::{
+    EXPORT_INIT, INIT_FUEL_MAX, PreinitError, Preinitialised, preinit, preinit_within,
+};
 pub use prepare::{PrepareError, Prepared};
 pub use sandbox::{Run, RunSpec, Runner, Sandbox, SandboxConfig, SandboxError};
 pub use seal::CodeKey;
+pub use trusted::{
+    Access, Directory, TrustedError, TrustedInput, TrustedOutput, TrustedSpec, Unverified,
+    UnverifiedEnding, run_trusted,
+};

@@ -10,6 +10,7 @@ mod answers;
 mod buyer;
 mod cheats;
 mod crash;
+mod desk;
 mod fog;
 mod framing;
 mod guests;

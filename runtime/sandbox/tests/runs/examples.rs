@@ -87,3 +87,31 @@ fn markdown_answers_a_request_with_a_page() {
     assert!(String::from_utf8_lossy(&response.body).contains("<h1>Title</h1>"));
     println!("{} fuel", run.outcome.fuel_used.0);
 }
+
+#[test]
+fn redact_answers_alike_and_for_less_once_it_is_initialised() {
+    let Some(module) = module("redact") else {
+        return;
+    };
+    let initialised = haar_sandbox::preinit(&module).unwrap();
+    let text = b"Write to ada@example.org or call +44 20 7946 0958.".repeat(20);
+    let before = run(&module, &text, FUEL_MAX).unwrap();
+    let after = run(&initialised.module, &text, FUEL_MAX).unwrap();
+    assert!(
+        before
+            .output
+            .starts_with(b"Write to [email] or call [phone].")
+    );
+    assert_eq!(before.output, after.output);
+    let (before, after) = (before.outcome.fuel_used.0, after.outcome.fuel_used.0);
+    assert!(after * 10 < before, "{after} and {before}");
+    println!(
+        "{before} fuel without, {after} with an initialisation of {}",
+        initialised.fuel_used
+    );
+    println!(
+        "{} bytes without, {} with",
+        module.len(),
+        initialised.module.len()
+    );
+}
