@@ -179,7 +179,11 @@ impl Bench {
         let mut runs = vec![(job.fuel_max, first.to_string())];
         // A stream of its own: what is chosen for one program does not depend on the others.
         let part = blake3::hash(name.as_bytes());
-        let part = part.as_bytes().first_chunk().copied().map_or(0, u64::from_le_bytes);
+        let part = part
+            .as_bytes()
+            .first_chunk()
+            .copied()
+            .map_or(0, u64::from_le_bytes);
         let mut random = Random::new(self.seed, part);
         for fuel_max in stops(&mut random, &job, &first, plan) {
             let stopped = self.native.run(
@@ -322,11 +326,7 @@ fn stops(random: &mut Random, job: &Job<'_>, first: &Observation, plan: Plan) ->
     let is_known = first.kind == Kind::Returned;
     (0..plan.stops)
         .map(|_| {
-            let bits = if is_known {
-                63
-            } else {
-                1 + random.below(63)
-            };
+            let bits = if is_known { 63 } else { 1 + random.below(63) };
             let below = used.min(1 << bits).max(1);
             job.init_cost + random.below(below)
         })

@@ -174,6 +174,8 @@ impl Corpus {
     }
 
     fn expect(&mut self, section: &'static str, name: &str, lines: Vec<String>) {
+        let lines = lines.into_iter().map(|line| line.replace('\n', "\\n"));
+        let lines = lines.collect();
         let expected = self.expected.entry(section).or_default();
         expected.names.push(name.to_owned());
         expected.lines.push(lines);

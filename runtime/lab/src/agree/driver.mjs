@@ -17,7 +17,8 @@ const sections = { runs: playCase, meterings: meterOne, scripts: playScript };
 const items = manifest[section];
 for (let index = Number(first); index < Math.min(Number(last), items.length); index += 1) {
   for (const [part, line] of sections[section](items[index]).entries()) {
-    shell.print(`${index} ${part} ${line}`);
+    // A message may have lines of its own.
+    shell.print(`${index} ${part} ${line.replaceAll('\n', '\\n')}`);
   }
 }
 
