@@ -15,7 +15,10 @@ pub fn expand(arguments: &TokenStream, item: TokenStream) -> TokenStream {
 
 fn try_expand(arguments: &TokenStream, item: TokenStream) -> Result<TokenStream, Refusal> {
     if !arguments.is_empty() {
-        return Err(Refusal::new(arguments, "`#[haar::init]` takes no arguments"));
+        return Err(Refusal::new(
+            arguments,
+            "`#[haar::init]` takes no arguments",
+        ));
     }
     let function: ItemFn = syn::parse2(item.clone())
         .map_err(|_| Refusal::new(item, "`#[haar::init]` goes on a function"))?;

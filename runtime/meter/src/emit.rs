@@ -201,6 +201,7 @@ impl<'p> Emitter<'p> {
 
     fn write_operators(&mut self, body: &Code<'_>) -> Result<(), Rejected> {
         let mut charges = self.plan.fuel.charges.iter().peekable();
+        let mut counted = self.plan.fuel.ahead.iter().peekable();
         for (index, op) in body.ops.iter().enumerate() {
             let mut charge_at = |side| {
                 let place = Place {
@@ -216,6 +217,9 @@ impl<'p> Emitter<'p> {
             }
             if !op.is_live {
                 continue;
+            }
+            if let Some(ahead) = counted.next_if(|ahead| ahead.counted.index as usize == index) {
+                self.write_ahead(ahead);
             }
             match charge_at(Side::Aside) {
                 Some(charge) => self.write_aside(&op.op, charge)?,
@@ -262,7 +266,7 @@ impl<'p> Emitter<'p> {
     }
 
     /// Leaves if the fuel on the stack is below zero.
-    fn write_check(&mut self) {
+    pub(crate) fn write_check(&mut self) {
         self.put(Instruction::I64Const(0));
         self.put(Instruction::I64LtS);
         let label = self.out_of_fuel_label();

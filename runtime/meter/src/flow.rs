@@ -4,10 +4,15 @@
 //! an exit on the way). The graph leaves out what placement never needs: ways back to a loop's
 //! header and out of the function, which are all alike, are a flag of the node they start from. So
 //! what is left has no cycle, and the order of the text is an order from sources to targets.
+//! Counted loops are no nodes at all but part of the straight code around them.
+
+use std::iter::Peekable;
 
 use wasmparser::Operator;
 
-use crate::ir::{Code, internal};
+use crate::ir::{Code, Op, internal};
+use crate::loops::{self, Counted};
+use crate::placement::UNCHECKED_COST_MAX;
 use crate::rejected::Rejected;
 use crate::schedule::{Class, Schedule};
 
@@ -17,6 +22,16 @@ pub(crate) struct Flow {
     pub(crate) nodes: Vec<Node>,
     /// The nodes in the order of the text: every way leads from an earlier one to a later one.
     pub(crate) order: Vec<u32>,
+    /// What counted loops cost beyond their first round, in the order of the text.
+    pub(crate) ahead: Vec<Ahead>,
+}
+
+/// A counted loop that is charged before it starts.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ahead {
+    pub(crate) counted: Counted,
+    /// The price of one round.
+    pub(crate) round: u64,
 }
 
 /// A piece of code.
@@ -84,6 +99,9 @@ pub(crate) enum Side {
 pub(crate) fn read(code: &Code<'_>, schedule: &Schedule) -> Result<Flow, Rejected> {
     let mut walk = Walk {
         schedule,
+        counted: loops::find(code).into_iter().peekable(),
+        open_loops: Vec::new(),
+        ahead: Vec::new(),
         nodes: Vec::new(),
         order: Vec::new(),
         frames: Vec::new(),
@@ -96,13 +114,14 @@ pub(crate) fn read(code: &Code<'_>, schedule: &Schedule) -> Result<Flow, Rejecte
     walk.open(Opener::Body);
     for (index, op) in code.ops.iter().enumerate() {
         if op.is_live {
-            walk.price(op.class);
-            walk.control(&op.op, index as u32, op.pushes > 0)?;
+            walk.step(index as u32, op)?;
         }
     }
+    walk.ahead.sort_unstable_by_key(|ahead| ahead.counted.index);
     Ok(Flow {
         nodes: walk.nodes,
         order: walk.order,
+        ahead: walk.ahead,
     })
 }
 
@@ -123,9 +142,21 @@ enum Opener {
     If(u32),
 }
 
+/// A counted loop that is open.
+#[derive(Debug)]
+struct OpenLoop {
+    counted: Counted,
+    end: u32,
+    /// What a round costs, so far.
+    round: u64,
+}
+
 #[derive(Debug)]
 struct Walk<'s> {
     schedule: &'s Schedule,
+    counted: Peekable<std::vec::IntoIter<Counted>>,
+    open_loops: Vec<OpenLoop>,
+    ahead: Vec<Ahead>,
     nodes: Vec<Node>,
     order: Vec<u32>,
     frames: Vec<Frame>,
@@ -133,6 +164,45 @@ struct Walk<'s> {
     here: Option<u32>,
     /// Moves since the last instruction that ends a piece.
     moves: u64,
+}
+
+impl Walk<'_> {
+    fn step(&mut self, index: u32, op: &Op<'_>) -> Result<(), Rejected> {
+        let ended = self.open_loops.pop_if(|open| open.end == index);
+        if let Some(open) = ended {
+            self.close_counted(&open);
+            self.price(op.class);
+            return Ok(());
+        }
+        self.price(op.class);
+        let opened = self.counted.next_if(|counted| counted.index == index);
+        if let Some(counted) = opened {
+            self.open_loops.push(OpenLoop {
+                counted,
+                end: op.partner,
+                round: 0,
+            });
+        } else if self.open_loops.is_empty() {
+            self.control(&op.op, index, op.pushes > 0)?;
+        }
+        Ok(())
+    }
+
+    /// Charges around a counted loop what it certainly costs, and leaves the rest to be charged
+    /// and checked before it.
+    fn close_counted(&mut self, open: &OpenLoop) {
+        let OpenLoop { counted, round, .. } = *open;
+        let all = counted
+            .more
+            .map(|more| more.saturating_add(1).saturating_mul(round));
+        match all.filter(|all| *all <= UNCHECKED_COST_MAX) {
+            Some(all) => self.charge(all),
+            None => {
+                self.charge(round);
+                self.ahead.push(Ahead { counted, round });
+            }
+        }
+    }
 }
 
 /// Prices and nodes.
@@ -147,7 +217,9 @@ impl Walk<'_> {
     }
 
     fn charge(&mut self, cost: u64) {
-        if let Some(here) = self.here {
+        if let Some(open) = self.open_loops.last_mut() {
+            open.round += cost;
+        } else if let Some(here) = self.here {
             self.nodes[here as usize].cost += cost;
         }
     }

@@ -11,8 +11,8 @@
 
 use crate::flow::{Flow, Kind, Node, Place, Side, Way};
 
-/// A function without calls is checked at its entry only if some way through it costs more.
-const UNCHECKED_COST_MAX: u64 = 1_024;
+/// What may run without a check: a function without calls that never costs more is not checked.
+pub(crate) const UNCHECKED_COST_MAX: u64 = 1_024;
 
 /// A charge of fuel at one place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

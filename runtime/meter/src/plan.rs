@@ -3,7 +3,7 @@
 use wasmparser::Operator;
 
 use crate::admission::cap;
-use crate::flow;
+use crate::flow::{self, Ahead};
 use crate::ir::Code;
 use crate::limits::FRAME_BYTES_MAX;
 use crate::nan::{self, NanPlan};
@@ -50,6 +50,8 @@ impl BodyPlan {
 pub(crate) struct FuelPlan {
     /// In the order of their places.
     pub(crate) charges: Vec<Charge>,
+    /// Counted loops that are charged before they start, in the order of the text.
+    pub(crate) ahead: Vec<Ahead>,
     /// Whether a defined function is called, directly or through the table.
     pub(crate) calls: bool,
     /// Whether some check can fail.
@@ -67,6 +69,8 @@ impl FuelPlan {
         }
         let flow = flow::read(code, schedule)?;
         plan.charges = placement::place(&flow, plan.calls);
+        plan.ahead = flow.ahead;
+        plan.is_checked |= !plan.ahead.is_empty();
         plan.is_checked |= plan.charges.iter().any(|charge| charge.is_checked);
         Ok(plan)
     }

@@ -336,3 +336,122 @@ impl Layout {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::engine::compiling_engine;
+    use crate::native;
+
+    fn key() -> CodeKey {
+        CodeKey::from_bytes([3; 32])
+    }
+
+    fn header() -> Header {
+        Header {
+            id: CodeId {
+                module: BlobHash::of(b"module"),
+                profile: B256::ZERO,
+                pages_max: 3,
+            },
+            kind: 1,
+            init_cost: 4,
+            pages_max: 2,
+            metered: BlobHash::of(b"metered"),
+            metered_bytes: 7,
+            manifest: Some(b"manifest".to_vec()),
+        }
+    }
+
+    /// Seals any bytes as a header and any lengths, as nobody without the key can.
+    fn sealed(code: &[u8], header: &[u8], lengths: [u64; 2]) -> Vec<u8> {
+        let [header_len, code_len] = lengths.map(u64::to_le_bytes);
+        let mut bytes = [code, header, &MAGIC, &header_len, &code_len].concat();
+        let mut mac = key().mac();
+        mac.update(&bytes);
+        bytes.extend(mac.finish());
+        bytes
+    }
+
+    #[test]
+    fn an_artifact_comes_back_from_its_bytes() {
+        for manifest in [None, Some(Vec::new()), Some(vec![1; 70_000])] {
+            let artifact = Artifact {
+                header: Header {
+                    manifest,
+                    ..header()
+                },
+                code: vec![9; 200_000],
+            };
+            let bytes = artifact.to_bytes(&key());
+            assert_eq!(Artifact::from_bytes(bytes, &key()), Ok(artifact));
+        }
+    }
+
+    #[test]
+    fn a_sealed_header_is_still_read_with_care() {
+        let good = minicbor::to_vec(header()).unwrap();
+        let unknown = Header {
+            kind: 2,
+            ..header()
+        };
+        for bad in [
+            Vec::new(),
+            vec![0xff; 40],
+            good[..good.len() - 1].to_vec(),
+            [&good[..], &[0]].concat(),
+            minicbor::to_vec(unknown).unwrap(),
+        ] {
+            let bytes = sealed(b"code", &bad, [bad.len() as u64, 4]);
+            assert_eq!(
+                Artifact::from_bytes(bytes, &key()),
+                Err(ArtifactError::Header)
+            );
+        }
+        let bytes = sealed(b"code", &good, [good.len() as u64, 4]);
+        assert!(Artifact::from_bytes(bytes, &key()).is_ok());
+    }
+
+    #[test]
+    fn lengths_that_do_not_add_up_are_refused() {
+        let header = minicbor::to_vec(header()).unwrap();
+        let len = header.len() as u64;
+        for lengths in [
+            [len, 5],
+            [len, 3],
+            [len - 1, 4],
+            [u64::MAX, 4],
+            [len, u64::MAX],
+            [u64::MAX, u64::MAX],
+            [len.wrapping_sub(u64::MAX), 4],
+            [0, 0],
+        ] {
+            let bytes = sealed(b"code", &header, lengths);
+            let error = Artifact::from_bytes(bytes, &key()).unwrap_err();
+            assert!(
+                matches!(error, ArtifactError::NotAnArtifact { .. }),
+                "{lengths:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_engine_refuses_what_it_did_not_make() {
+        let engine = compiling_engine(&haar_records::Profile::V1).unwrap();
+        for code in [
+            Vec::new(),
+            vec![0; 100],
+            b"\x7fELF".to_vec(),
+            vec![0x7f; 5_000],
+        ] {
+            let artifact = Artifact {
+                header: header(),
+                code,
+            };
+            let error = native::load(&engine, &artifact).unwrap_err();
+            assert!(matches!(error, ArtifactError::Engine { .. }), "{error}");
+        }
+    }
+}

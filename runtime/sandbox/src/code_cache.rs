@@ -169,7 +169,8 @@ impl CodeCache {
 
     /// The file of an entry; what is not there is compiled, once for all that ask at the same time.
     ///
-    /// An entry that cannot be kept is given all the same, as a file without a name.
+    /// An entry that cannot be kept is given all the same, as a file without a name. Code of another
+    /// module than the one that was asked for is refused.
     pub fn find_or_compile(
         &self,
         id: CodeId,
@@ -183,7 +184,15 @@ impl CodeCache {
             // Somebody may have been at it a moment ago.
             own = self.find(id);
             if own.is_none() {
-                own = Some(self.put_or_hold(&compile()?)?);
+                let artifact = compile()?;
+                // It may come from a process that a module has taken over: that one has spoiled
+                // its own entry, and must not reach another's.
+                if artifact.id() != id {
+                    return Err(PrepareError::Compile {
+                        reason: "the compiler answered with the code of another module".to_owned(),
+                    });
+                }
+                own = Some(self.put_or_hold(&artifact)?);
             }
             Ok(())
         })?;

@@ -22,6 +22,15 @@ pub(crate) const PAGE_BYTES: usize = 64 << 10;
 /// Bytes of an instance's own data: as many functions and globals as the pass admits.
 const INSTANCE_BYTES_MAX: usize = 16 << 20;
 
+/// Bytes at the start of a memory that are set back by copying instead of being given back to the
+/// system. A page that is given back costs the next run a fault, some 2 µs or more; copying 64 KiB
+/// costs as much as one. A guest whose stack is small (`-zstack-size=32768`) has all that it touches
+/// there and becomes twice as fast; one with Rust's usual megabyte of stack has nothing there and
+/// loses a tenth. More would cost everybody more than it gives to a few: `benches/call --matrix`.
+const MEMORY_RESIDENT_BYTES: usize = 64 << 10;
+/// The same for tables, of which a run sets no more back than the guest has.
+const TABLE_RESIDENT_BYTES: usize = 512 << 10;
+
 /// What the profile leaves out. The pass refuses these already; a second belt, by name, because the
 /// engine's defaults grow from one version to the next.
 const FEATURES_OFF: [WasmFeatures; 16] = [
@@ -153,6 +162,8 @@ fn pool(profile: &Profile, concurrency: u32) -> PoolingAllocationConfig {
         .max_core_instance_size(INSTANCE_BYTES_MAX)
         .max_memory_size(profile.pages_max as usize * PAGE_BYTES)
         .table_elements(haar_meter::limits::TABLE_ENTRIES_MAX as usize)
+        .linear_memory_keep_resident(MEMORY_RESIDENT_BYTES)
+        .table_keep_resident(TABLE_RESIDENT_BYTES)
         // It has let an instance read what the one before it left behind; so have memory protection
         // keys, which are not even compiled in.
         .pagemap_scan(Enabled::No);

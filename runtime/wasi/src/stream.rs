@@ -70,7 +70,10 @@ impl Wasi {
                 let end = self.tree.content(file.inode)?.len();
                 let offset = if is_append { end } else { file.offset };
                 self.write(call, buffers, file.inode, offset)?;
-                if let Descriptor::File(file) = self.descriptors.get_mut(fd)? {
+                // Writing nothing does nothing, not even move to the end.
+                if size > 0
+                    && let Descriptor::File(file) = self.descriptors.get_mut(fd)?
+                {
                     file.offset = offset.saturating_add(u64::from(size));
                 }
             }

@@ -206,7 +206,10 @@ async fn an_initialisation_runs_once_at_publish_and_no_call_pays_for_it() {
 #[tokio::test]
 async fn an_initialisation_that_fails_publishes_nothing() {
     let fog = hub_alone().await;
-    let text = TABLE.replace(r#""haar_init") (call $fill)"#, r#""haar_init") unreachable"#);
+    let text = TABLE.replace(
+        r#""haar_init") (call $fill)"#,
+        r#""haar_init") unreachable"#,
+    );
     let (folder, path) = with_module(&wat::parse_str(text).unwrap());
     let mut command = verb(
         "publish",

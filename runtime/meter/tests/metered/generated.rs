@@ -42,7 +42,8 @@ impl Generator<'_> {
             7 if self.has_floats => self.wrap("(f64.store (i32.const 64) ", ")", Self::float),
             6 | 7 => self.wrap("(local.set $x (call $rec (i32.and (i32.const 7) ", ")))", Self::integer),
             8 | 9 => self.branching(depth - 1),
-            10 => self.counted_loop(depth - 1),
+            10 if self.choose(2) == 0 => self.counted_loop(depth - 1),
+            10 => self.straight_loop(),
             11 => self.table(depth - 1),
             12 => {
                 self.wrap("(block (br_if 0 ", ")", Self::integer);
@@ -173,6 +174,72 @@ impl Generator<'_> {
         self.loops -= 1;
     }
 
+    /// A loop whose rounds can be told before it starts, and perhaps another one in it.
+    fn straight_loop(&mut self) {
+        const START: [&str; 3] = [
+            "(i32.const 100)",
+            "(i32.add (i32.const 100) (i32.and (local.get $x) (i32.const 15)))",
+            "(i32.add (i32.const 100) (i32.and (local.get $y) (i32.const 15)))",
+        ];
+        const STEPS: [i32; 6] = [1, -1, 4, -4, 12, -3];
+        const UP: [&str; 5] = ["ne", "lt_u", "lt_s", "le_u", "le_s"];
+        const DOWN: [&str; 5] = ["ne", "gt_u", "gt_s", "ge_u", "ge_s"];
+        let index = self.loops;
+        if index > 3 {
+            return;
+        }
+        self.loops += 1;
+        let start = START[usize::from(self.choose(3))];
+        let step = STEPS[usize::from(self.choose(6))];
+        let rounds = i32::from(1 + self.choose(6));
+        let names = if step > 0 { UP } else { DOWN };
+        let name = names[usize::from(self.choose(5))];
+        let mut bound = format!("(i32.const {})", 100 + 16 * step * rounds);
+        write!(self.text, "(local.set $c{index} {start})").unwrap();
+        if self.choose(3) > 0 {
+            bound = format!("(local.get $n{index})");
+            write!(
+                self.text,
+                "(local.set $n{index} (i32.add (local.get $c{index}) (i32.const {})))",
+                step * rounds
+            )
+            .unwrap();
+        } else if name == "ne" {
+            write!(self.text, "(local.set $c{index} (i32.const 100))").unwrap();
+        }
+        self.text.push_str("(loop ");
+        self.straight_body();
+        let next = format!("(i32.add (local.get $c{index}) (i32.const {step}))");
+        match self.choose(3) {
+            0 => write!(
+                self.text,
+                "(br_if 0 (i32.{name} (local.tee $c{index} {next}) {bound})))"
+            ),
+            1 => write!(
+                self.text,
+                "(local.set $c{index} {next}) (br_if 0 (i32.{name} (local.get $c{index}) {bound})))"
+            ),
+            _ => write!(
+                self.text,
+                "(i32.{name} (local.get $c{index}) {bound}) (local.set $c{index} {next}) (br_if 0))"
+            ),
+        }
+        .unwrap();
+        self.loops -= 1;
+    }
+
+    fn straight_body(&mut self) {
+        for _ in 0..self.choose(3) {
+            match self.choose(4) {
+                0 => self.store(),
+                1 => self.straight_loop(),
+                _ => self
+                    .text
+                    .push_str("(local.set $x (i32.add (local.get $x) (local.get $y)))"),
+            }
+        }
+    }
+
     fn table(&mut self, depth: u32) {
         self.wrap("(block (block (block (br_table 0 1 2 ", "))", Self::integer);
         self.statements(depth);
@@ -295,6 +362,7 @@ fn program(choices: &[u8], has_floats: bool) -> String {
                 (else (i32.const 1))))
         (func (export "f") (param $x i32) (param $y i32) (result i32)
             (local $c0 i32) (local $c1 i32) (local $c2 i32) (local $c3 i32) (local $f f64)
+            (local $n0 i32) (local $n1 i32) (local $n2 i32) (local $n3 i32)
             {}
             (f64.store (i32.const 2048) (local.get $f))
             (i32.xor (local.get $x) (local.get $y))))"#,

@@ -495,7 +495,12 @@ impl Frame {
             I32Ne => u32::from(a != b),
             I32LtU => u32::from(a < b),
             I32GtU => u32::from(a > b),
+            I32LeU => u32::from(a <= b),
+            I32GeU => u32::from(a >= b),
             I32LtS => u32::from(a.cast_signed() < b.cast_signed()),
+            I32GtS => u32::from(a.cast_signed() > b.cast_signed()),
+            I32LeS => u32::from(a.cast_signed() <= b.cast_signed()),
+            I32GeS => u32::from(a.cast_signed() >= b.cast_signed()),
             other => panic!("the oracle does not know {other:?}"),
         }))
     }

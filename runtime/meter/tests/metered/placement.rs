@@ -16,7 +16,7 @@ fn command(body: &str) -> String {
 }
 
 /// The charges in the order of the text; a check is a charge that is tested.
-fn charges(wat: &str) -> Vec<(i64, bool)> {
+pub fn charges(wat: &str) -> Vec<(i64, bool)> {
     let module = metered(wat);
     let body = Parser::new(0)
         .parse_all(&module.bytes)

@@ -451,6 +451,20 @@ fn a_module_that_breaks_the_compiler_is_not_tried_with_every_job() {
 }
 
 #[test]
+fn a_compiler_cannot_put_its_code_under_anothers_name() {
+    let shelf = Shelf::new();
+    let cache = shelf.open();
+    let ((asked, asked_config), (other, other_config)) = (exiting(24), exiting(25));
+    let id = CodeId::of(&asked, &asked_config);
+    let error = cache
+        .find_or_compile(id, || compiler().compile(&other, &other_config))
+        .unwrap_err();
+    assert!(matches!(error, PrepareError::Compile { .. }), "{error}");
+    assert!(cache.find(id).is_none());
+    assert!(cache.find(CodeId::of(&other, &other_config)).is_none());
+}
+
+#[test]
 fn a_cache_that_cannot_write_still_serves() {
     let shelf = Shelf::new();
     let cache = shelf.open();

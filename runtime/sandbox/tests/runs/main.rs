@@ -8,5 +8,7 @@ mod examples;
 mod guests;
 mod outcomes;
 mod preparing;
+mod pristine;
 mod reactors;
 mod repeats;
+mod seats;

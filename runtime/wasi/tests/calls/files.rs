@@ -299,3 +299,14 @@ fn bytes_keep_their_place_however_a_file_grows_and_is_cut() {
         twin.check(0, 20_000);
     }
 }
+
+#[test]
+fn writing_nothing_moves_nothing() {
+    let mut guest = Guest::with_files(&[("f", "0123456789")]);
+    let fd = guest.open_at(ROOT, "f", 0, READ | WRITE, APPEND).unwrap();
+    assert_eq!(seek(&mut guest, fd, 3, 0), Ok(3));
+    assert_eq!(guest.write(fd, b""), Ok(Errno::Success));
+    assert_eq!(seek(&mut guest, fd, 0, 1), Ok(3));
+    assert_eq!(guest.write(fd, b"x"), Ok(Errno::Success));
+    assert_eq!(seek(&mut guest, fd, 0, 1), Ok(11));
+}
