@@ -9,6 +9,7 @@ mod case;
 mod core;
 mod corpus;
 mod hostile;
+mod loops;
 mod native;
 mod observation;
 mod options;

@@ -6,13 +6,13 @@ const USAGE: &str = "\
 haar-lab agree --target <folder> [options]
 
   --target <folder>   where cargo xtask put engines/, guests/ and programs/
-  --modules <n>       programs of wasm-smith (300)
+  --modules <n>       programs of wasm-smith, and as many with loops (300)
   --scripts <n>       scripts of host calls (1000)
   --seed <n>          what they are made from (1)
   --first <n>         where in the seed's sequence of programs to begin (0)
   --fuel <n>          the limit of a guest or real program (20000000)
   --stops <n>         random limits for each guest or real program (10)
-  --only <parts>      some of spec,smith,hostile,guests,core,scripts, with commas
+  --only <parts>      some of spec,smith,loops,hostile,guests,core,scripts, with commas
   --engine <names>    only these configurations, with commas; `none` for wasmtime alone
   --keep <folder>     put the corpus there and leave it";
 

@@ -16,7 +16,7 @@ use super::observation::Kind;
 use super::options::Options;
 use super::scripts::Script;
 use super::spec::{self, Report};
-use super::{hostile, say, smith};
+use super::{hostile, loops, say, smith};
 
 /// Enough for a small program to get somewhere, little enough for an interpreter.
 const SMALL: Plan = Plan {
@@ -109,6 +109,18 @@ impl Session {
         if self.options.wants("hostile") {
             for (name, bytes) in hostile::modules(self.options.seed)? {
                 self.queue(&name, &bytes, b"", HOSTILE);
+            }
+        }
+        if self.options.wants("loops") {
+            let first = self.options.first;
+            for index in first..first + self.options.modules {
+                let bytes = loops::module(self.options.seed, index)?;
+                self.queue(
+                    &format!("loops/{}/{index}", self.options.seed),
+                    &bytes,
+                    b"",
+                    SMALL,
+                );
             }
         }
         if self.options.wants("smith") {

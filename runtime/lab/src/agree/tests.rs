@@ -6,7 +6,7 @@ use super::case::{Bench, Examined, Plan, Work};
 use super::observation::Kind;
 use super::parts::Parts;
 use super::scripts::Script;
-use super::{hostile, smith};
+use super::{hostile, loops, smith};
 
 const SEED: u64 = 7;
 const PLAN: Plan = Plan {
@@ -53,6 +53,21 @@ fn made_up_programs_agree_with_the_slow_counter() {
     assert!(30 <= cases.count(), "too many programs are refused");
     assert!(
         10 <= bench.tally.counted,
+        "too few programs end: {:?}",
+        bench.tally
+    );
+    assert!(bench.findings.is_empty(), "{:#?}", bench.findings);
+}
+
+#[test]
+fn loops_of_every_shape_agree_with_the_slow_counter() {
+    let mut bench = Bench::new(SEED).unwrap();
+    let programs: Vec<Work> = (0..60)
+        .map(|index| work(&index.to_string(), loops::module(SEED, index).unwrap()))
+        .collect();
+    bench.spread(&programs, Bench::examine).unwrap();
+    assert!(
+        20 <= bench.tally.counted,
         "too few programs end: {:?}",
         bench.tally
     );
