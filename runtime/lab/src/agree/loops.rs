@@ -47,6 +47,23 @@ pub(crate) fn module(seed: u64, index: u64) -> Result<Vec<u8>> {
     Ok(wat::parse_str(&writer.text)?)
 }
 
+/// How a loop goes.
+struct Plan {
+    start: i64,
+    by: i64,
+    test: &'static str,
+    bound: i64,
+}
+
+/// The same comparison with its operands turned round.
+fn mirrored(test: &str) -> String {
+    match test.split_at(1) {
+        ("l", rest) => format!("g{rest}"),
+        ("g", rest) => format!("l{rest}"),
+        _ => test.to_owned(),
+    }
+}
+
 struct Writer {
     random: Random,
     text: String,
@@ -73,31 +90,76 @@ impl Writer {
         }
     }
 
+    /// How a loop goes: from where, by how much, until when.
+    fn plan(&mut self, ty: &'static str) -> Plan {
+        let is_wide = ty == "i64";
+        let (min, max) = match is_wide {
+            true => (i64::MIN, i64::MAX),
+            false => (i32::MIN.into(), i32::MAX.into()),
+        };
+        let start = self.number(is_wide);
+        let by = self
+            .random
+            .choose(&[1, 1, 1, 2, 3, 4, 5, 8, 12, 64])
+            .unwrap_or(1);
+        let by = if self.random.once_in(3) { -by } else { by };
+        // Most loops end soon; the others go nowhere in particular.
+        if self.random.once_in(4) {
+            let tests = [
+                "ne", "lt_u", "lt_s", "le_u", "le_s", "gt_u", "gt_s", "ge_u", "ge_s", "eq",
+            ];
+            let (test, bound) = (self.pick(&tests), self.number(is_wide));
+            return Plan {
+                start,
+                by,
+                test,
+                bound,
+            };
+        }
+        let rounds = self.random.below(40).cast_signed();
+        let test = match by > 0 {
+            true => self.pick(&["ne", "ne", "lt_u", "lt_s", "le_u", "le_s"]),
+            false => self.pick(&["ne", "ne", "gt_u", "gt_s", "ge_u", "ge_s"]),
+        };
+        let beside = if test == "ne" {
+            0
+        } else {
+            self.random.below(3).cast_signed()
+        };
+        let bound = start.saturating_add(by * rounds + beside).clamp(min, max);
+        Plan {
+            start,
+            by,
+            test,
+            bound,
+        }
+    }
+
     /// A loop with a local of its own, whose start may be known.
     fn counted(&mut self, depth: u32) -> Result<()> {
         let is_wide = self.random.once_in(2);
         let (ty, letter) = if is_wide { ("i64", 'b') } else { ("i32", 'a') };
         let counter = format!("${letter}{}", self.random.below(LOCALS - 1));
-        let start = self.number(is_wide);
-        if !self.random.once_in(3) {
+        let Plan {
+            start,
+            by,
+            test,
+            bound,
+        } = self.plan(ty);
+        if !self.random.once_in(8) {
             write!(self.text, "(local.set {counter} ({ty}.const {start}))")?;
         }
-        let bound = match self.random.below(3) {
-            0 => format!("(local.get ${letter}{})", self.random.below(LOCALS)),
-            _ => {
-                let far = self.number(is_wide);
-                let close = start.saturating_add(self.random.below(200).cast_signed() - 40);
-                let (min, max) = if is_wide {
-                    (i64::MIN, i64::MAX)
-                } else {
-                    (i32::MIN.into(), i32::MAX.into())
-                };
-                let value = if self.random.once_in(3) { far } else { close };
-                format!("({ty}.const {})", value.clamp(min, max))
-            }
+        let bound = if self.random.once_in(3) {
+            write!(self.text, "(local.set ${letter}4 ({ty}.const {bound}))")?;
+            format!("(local.get ${letter}4)")
+        } else {
+            format!("({ty}.const {bound})")
         };
-        let step = self.step(ty, &counter);
-        let test = self.test(ty);
+        let step = match self.random.below(3) {
+            0 => format!("({ty}.sub (local.get {counter}) ({ty}.const {}))", -by),
+            1 => format!("({ty}.add ({ty}.const {by}) (local.get {counter}))"),
+            _ => format!("({ty}.add (local.get {counter}) ({ty}.const {by}))"),
+        };
 
         self.text.push_str("(loop ");
         let place = self.random.below(4);
@@ -107,46 +169,24 @@ impl Writer {
         for _ in 0..self.random.below(3) {
             self.statement(depth)?;
         }
-        if place == 1 {
+        if place == 1 || place == 3 {
             write!(self.text, "(local.set {counter} {step})")?;
         }
-        if self.random.once_in(2) {
+        if place < 2 && self.random.once_in(2) {
             self.statement(depth)?;
         }
         let value = match place {
             2 => format!("(local.tee {counter} {step})"),
-            3 => {
-                write!(self.text, "(local.set {counter} {step})")?;
-                format!("(local.get {counter})")
-            }
             _ => format!("(local.get {counter})"),
         };
-        let condition = match (self.random.below(8), is_wide) {
+        let condition = match (self.random.below(12), is_wide) {
             (0, false) => value,
             (1, _) => format!("(i32.eqz ({ty}.eqz {value}))"),
-            (2, _) => format!("({ty}.{test} {bound} {value})"),
+            (2, _) => format!("({ty}.{} {bound} {value})", mirrored(test)),
             _ => format!("({ty}.{test} {value} {bound})"),
         };
         write!(self.text, "(br_if 0 {condition}))")?;
         Ok(())
-    }
-
-    fn step(&mut self, ty: &str, counter: &str) -> String {
-        let by = self
-            .random
-            .choose(&[1, 1, 1, 2, 3, 4, 5, 8, 12, -1, -1, -2, -3, 7, 64])
-            .unwrap_or(1);
-        match self.random.below(3) {
-            0 => format!("({ty}.sub (local.get {counter}) ({ty}.const {by}))"),
-            1 => format!("({ty}.add ({ty}.const {by}) (local.get {counter}))"),
-            _ => format!("({ty}.add (local.get {counter}) ({ty}.const {by}))"),
-        }
-    }
-
-    fn test(&mut self, _ty: &str) -> &'static str {
-        self.pick(&[
-            "ne", "ne", "lt_u", "lt_s", "le_u", "le_s", "gt_u", "gt_s", "ge_u", "ge_s", "eq",
-        ])
     }
 
     /// Something a round does. Only some of it keeps the loop countable.
