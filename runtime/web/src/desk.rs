@@ -86,7 +86,7 @@ impl Run {
 #[derive(Debug)]
 enum Thing {
     Bytes(Vec<u8>),
-    Run(Run),
+    Run(Box<Run>),
     Hasher(Box<blake3::Hasher>),
 }
 
@@ -147,10 +147,10 @@ impl Desk {
             .map_err(|wrong| wrong.to_string())
             .and_then(|environment| Wasi::new(environment).map_err(|wrong| wrong.to_string()));
         match world {
-            Ok(wasi) => i64::from(self.put(Thing::Run(Run {
-                wasi,
-                words: Box::default(),
-            }))),
+            Ok(wasi) => {
+                let words = Box::default();
+                i64::from(self.put(Thing::Run(Box::new(Run { wasi, words }))))
+            }
             Err(wrong) => -i64::from(self.put(Thing::Bytes(wrong.into_bytes()))),
         }
     }
@@ -164,7 +164,7 @@ impl Desk {
     }
 
     /// Takes a run off the desk for one call, so that a call back from the outside meets nothing.
-    pub fn take_run(&mut self, run: Handle) -> Option<Run> {
+    pub fn take_run(&mut self, run: Handle) -> Option<Box<Run>> {
         match self.things.remove(&run) {
             Some(Thing::Run(run)) => Some(run),
             Some(other) => {
@@ -176,7 +176,7 @@ impl Desk {
     }
 
     /// Puts it back.
-    pub fn return_run(&mut self, handle: Handle, run: Run) {
+    pub fn return_run(&mut self, handle: Handle, run: Box<Run>) {
         self.things.insert(handle, Thing::Run(run));
     }
 

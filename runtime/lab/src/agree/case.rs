@@ -20,6 +20,7 @@ pub(crate) const PROFILE: Profile = Profile::PHONE;
 pub(crate) struct Case {
     pub(crate) name: String,
     pub(crate) original: Vec<u8>,
+    pub(crate) args: Vec<String>,
     pub(crate) input: Vec<u8>,
     pub(crate) metered: Metered,
     pub(crate) runs: Vec<(u64, String)>,
@@ -67,6 +68,7 @@ pub(crate) struct Tally {
 pub(crate) struct Work {
     pub(crate) name: String,
     pub(crate) module: Vec<u8>,
+    pub(crate) args: Vec<String>,
     pub(crate) input: Vec<u8>,
     pub(crate) plan: Plan,
 }
@@ -109,7 +111,10 @@ impl Bench {
         let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let done: Vec<_> = std::thread::scope(|scope| {
             let workers: Vec<_> = (0..threads).map(|_| scope.spawn(one)).collect();
-            workers.into_iter().map(|worker| worker.join()).collect()
+            workers
+                .into_iter()
+                .map(std::thread::ScopedJoinHandle::join)
+                .collect()
         });
         let mut all = Vec::with_capacity(items.len());
         for result in done {
@@ -135,57 +140,45 @@ impl Bench {
 
     /// Examines one program; nothing if something was found that ends the examination.
     pub(crate) fn examine(&mut self, work: &Work) -> Option<Examined> {
-        let Work {
-            name,
-            module: original,
-            input,
-            plan,
-        } = work;
-        let metered = match meter(original, &PROFILE) {
+        let metered = match meter(&work.module, &PROFILE) {
             Ok(metered) => metered,
             Err(internal @ Rejected::Internal { .. }) => {
-                self.found(name, internal.to_string(), original);
+                self.found(&work.name, internal.to_string(), &work.module);
                 return None;
             }
             Err(_) => return Some(Examined::Refused),
         };
-        match self.observe(name, original, input, metered, *plan) {
+        match self.observe(work, metered) {
             Ok(case) => Some(Examined::Case(Box::new(case))),
             Err(error) => {
-                self.found(name, format!("{error:#}"), original);
+                self.found(&work.name, format!("{error:#}"), &work.module);
                 None
             }
         }
     }
 
-    fn observe(
-        &mut self,
-        name: &str,
-        original: &[u8],
-        input: &[u8],
-        metered: Metered,
-        plan: Plan,
-    ) -> Result<Case> {
+    fn observe(&mut self, work: &Work, metered: Metered) -> Result<Case> {
         let module = self.native.compile(&metered.bytes)?;
         let job = Job {
             kind: metered.kind,
             init_cost: metered.init_cost,
-            input,
-            fuel_max: metered.init_cost + plan.fuel,
+            args: &work.args,
+            input: &work.input,
+            fuel_max: metered.init_cost + work.plan.fuel,
         };
         let first = self.native.run(&module, &job)?;
-        self.weigh(name, original, &job, &first)?;
+        self.weigh(&work.name, &work.module, &job, &first)?;
 
         let mut runs = vec![(job.fuel_max, first.to_string())];
         // A stream of its own: what is chosen for one program does not depend on the others.
-        let part = blake3::hash(name.as_bytes());
+        let part = blake3::hash(work.name.as_bytes());
         let part = part
             .as_bytes()
             .first_chunk()
             .copied()
             .map_or(0, u64::from_le_bytes);
         let mut random = Random::new(self.seed, part);
-        for fuel_max in stops(&mut random, &job, &first, plan) {
+        for fuel_max in stops(&mut random, &job, &first, work.plan) {
             let stopped = self.native.run(
                 &module,
                 &Job {
@@ -197,9 +190,10 @@ impl Bench {
         }
         self.edge(&module, &job, &first)?;
         Ok(Case {
-            name: name.to_owned(),
-            original: original.to_vec(),
-            input: input.to_vec(),
+            name: work.name.clone(),
+            original: work.module.clone(),
+            args: work.args.clone(),
+            input: work.input.clone(),
             metered,
             runs,
             ended: first.kind,

@@ -63,6 +63,7 @@ struct ManifestProfile {
 #[serde(rename_all = "camelCase")]
 struct RunItem {
     module: Place,
+    args: Vec<String>,
     input: Place,
     kind: &'static str,
     init_cost: String,
@@ -151,6 +152,7 @@ impl Corpus {
     pub(crate) fn add_case(&mut self, case: &Case, has_initialize: bool) {
         let item = RunItem {
             module: self.put(&case.metered.bytes),
+            args: case.args.clone(),
             input: self.put(&case.input),
             kind: kind_name(case.metered.kind),
             init_cost: case.metered.init_cost.to_string(),

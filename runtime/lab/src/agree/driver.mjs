@@ -61,7 +61,7 @@ function playCase(item) {
     return item.fuels.map(() => `abstained: ${error}`);
   }
   const metered = { kind: item.kind, initCost: BigInt(item.initCost), hasInitialize: item.hasInitialize };
-  const spec = { environment: {}, input: slice(item.input), outputBytesMax: manifest.outputBytesMax };
+  const spec = { environment: { args: item.args }, input: slice(item.input), outputBytesMax: manifest.outputBytesMax };
   return item.fuels.map((fuel) => {
     let print = '';
     try {

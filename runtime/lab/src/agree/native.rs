@@ -36,6 +36,7 @@ pub(crate) struct Native {
 pub(crate) struct Job<'a> {
     pub(crate) kind: GuestKind,
     pub(crate) init_cost: u64,
+    pub(crate) args: &'a [String],
     pub(crate) input: &'a [u8],
     pub(crate) fuel_max: u64,
 }
@@ -160,6 +161,7 @@ fn world(job: &Job<'_>) -> Result<Wasi> {
         GuestKind::Reactor => Arc::from([]),
     };
     Ok(Wasi::new(Environment {
+        args: job.args.to_vec(),
         stdin,
         limits: Limits {
             output_bytes_max: OUTPUT_BYTES_MAX.into(),

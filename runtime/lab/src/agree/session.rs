@@ -2,8 +2,8 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use anyhow::{Context, Result};
@@ -165,6 +165,10 @@ impl Session {
                     fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
                 let input = fs::read(path.with_extension("input")).unwrap_or(TEXT.to_vec());
                 self.queue(&format!("{folder}/{stem}"), &bytes, &input, plan);
+                if let Some(work) = self.queue.last_mut() {
+                    // A program that takes a size takes the smallest one.
+                    work.args = vec![stem.clone(), "1".to_owned()];
+                }
                 self.queue(&format!("{folder}/{stem}/empty"), &bytes, b"", SMALL);
                 count += 1;
             }
@@ -177,6 +181,7 @@ impl Session {
         self.queue.push(Work {
             name: name.to_owned(),
             module: module.to_vec(),
+            args: Vec::new(),
             input: input.to_vec(),
             plan,
         });
@@ -243,15 +248,13 @@ impl Session {
                         let started = Instant::now();
                         let result = compare(&corpus, folder, engine);
                         let took = started.elapsed().as_secs_f64();
-                        let mut results = results.lock().unwrap_or_else(|lock| lock.into_inner());
+                        let mut results = results.lock().unwrap_or_else(PoisonError::into_inner);
                         results.push((engine.name.clone(), took, result));
                     }
                 });
             }
         });
-        let results = results
-            .into_inner()
-            .unwrap_or_else(|lock| lock.into_inner());
+        let results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
         for (name, took, result) in results {
             let compared = result?;
             say(&format!(

@@ -182,7 +182,7 @@ impl Script {
                 self.call(call, Wanted::Exhausted, report);
             }
             WastDirective::AssertReturn { exec, results, .. } => {
-                self.returned(exec, &results, report)
+                self.returned(exec, &results, report);
             }
             WastDirective::AssertTrap { .. } => {
                 skip(

@@ -18,6 +18,7 @@ fn work(name: &str, module: Vec<u8>) -> Work {
     Work {
         name: name.to_owned(),
         module,
+        args: Vec::new(),
         input: Vec::new(),
         plan: PLAN,
     }
