@@ -14,6 +14,7 @@ mod nan_generated;
 mod nan_programs;
 mod oracle;
 mod placement;
+mod prices;
 mod refused;
 mod shape;
 mod stack;
