@@ -18,6 +18,7 @@ mod nan_programs;
 mod nan_v8;
 mod oracle;
 mod placement;
+mod prices;
 mod refused;
 mod shape;
 mod stack;
