@@ -295,6 +295,9 @@ fn lanes_of_another_shape_are_data() {
         "(i8x16.shuffle 1 2 3 4 5 6 7 8 16 17 18 19 28 29 30 31 S D)",
         "(f32x4.add S (v128.const f64x2 nan inf))",
         "(select S (v128.const f64x2 nan inf) (local.get $p))",
+        // The lower half of this number looks like a NaN of 32 bits.
+        "(select S (f64x2.splat (f64.const 0x1.000007fc00001p0)) (local.get $p))",
+        "(select S (f64x2.replace_lane 0 (v128.const i64x2 0 0) (f64.const 0x1.000007fc00001p0)) (local.get $p))",
         "(select D (v128.const f32x4 nan nan nan 1) (local.get $p))",
         "(select D (f64x2.convert_low_i32x4_s (v128.const i32x4 -1 -3 0 0)) (local.get $p))",
     ] {
