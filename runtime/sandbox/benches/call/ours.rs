@@ -6,7 +6,7 @@ use std::time::Instant;
 use haar_meter::{Profile, meter};
 use haar_records::{BlobHash, Fuel, RunConfig, Status};
 use haar_sandbox::{
-    CodeCache, CodeId, Compiler, Prepared, RunSpec, Runner, Sandbox, SandboxConfig,
+    CodeCache, CodeId, Compiler, Prepared, RunSpec, Runner, Sandbox, SandboxConfig, preinit,
 };
 
 use crate::guest::Stack;
@@ -159,6 +159,40 @@ fn two_threads(sandbox: &Sandbox, prepared: &Prepared, spec: &RunSpec<'_>) -> Ve
         let other = scope.spawn(measure);
         vec![measure(), other.join().unwrap()]
     })
+}
+
+/// The ways into a guest, on guests that do next to nothing.
+pub fn print_entries() {
+    let sandbox = sandbox();
+    let with_table = guest::with_table();
+    let kept = preinit(&with_table).unwrap().module;
+    let measure = |module: &[u8]| {
+        let config = config(module);
+        let prepared = sandbox.prepare(module, &config).unwrap();
+        sandbox
+            .with_runner(|runner| {
+                Times::of(CALLS, || call(runner, &prepared, &spec(&config, INPUT)))
+            })
+            .unwrap()
+    };
+    head("entries, warm, on one thread", "/ first");
+    let first = measure(&kept);
+    row(
+        "reactor, its state kept by pre-initialisation",
+        &first,
+        &first,
+    );
+    row(
+        "reactor, initialised in every call (4,096 steps)",
+        &measure(&with_table),
+        &first,
+    );
+    row(
+        "command: _start, one fd_write",
+        &measure(&guest::command()),
+        &first,
+    );
+    println!();
 }
 
 /// From the cache on disk, and of modules that nobody has seen.
