@@ -28,6 +28,16 @@ const FRAME = { value: 0, applicationError: 1, http: 2 };
 /** The largest limit that a counter can hold. */
 const FUEL_MAX = 1n << 48n;
 
+/**
+ * `(param i32 i32) (result i32)` and the like: mul32, min32, max32, min64, max64 of two splats, the first lane.
+ * Arguments, so that no compiler can work them out beforehand.
+ */
+const VECTOR_PROBE =
+  '0061736d01000000010d0260027f7f017f60027e7e017e0306050000000101072905056d756c33320000056d696e33320001' +
+  '056d617833320002056d696e36340003056d6178363400040a560510002000fd112001fd11fde601fd1b000b10002000fd11' +
+  '2001fd11fde801fd1b000b10002000fd112001fd11fde901fd1b000b10002000fd122001fd12fdf401fd1d000b10002000fd' +
+  '122001fd12fdf501fd1d000b';
+
 /** A module that no miner can run. */
 export class Rejected extends Error {
   constructor(code, offset, message) {
@@ -452,6 +462,31 @@ export function utf8(words) {
     }
   }
   return Uint8Array.from(bytes);
+}
+
+/**
+ * What this engine computes wrongly with vectors, by name. A host offers `simd` only if this is empty.
+ *
+ * 32-bit ARM flushes subnormals in vectors; SpiderMonkey 102 takes −0 for the larger of 0 and −0.
+ */
+export function vectorFaults() {
+  let lanes;
+  try {
+    lanes = new WebAssembly.Instance(new WebAssembly.Module(unhex(VECTOR_PROBE))).exports;
+  } catch {
+    return ['vectors'];
+  }
+  const [minus32, minus64] = [0x80000000 | 0, -(2n ** 63n)];
+  const right = {
+    subnormals: lanes.mul32(0x006ce3ee, 0x3f000000) === 0x003671f7,
+    min: lanes.min32(0, minus32) === minus32 && lanes.min64(0n, minus64) === minus64,
+    max: lanes.max32(0, minus32) === 0 && lanes.max64(0n, minus64) === 0n,
+  };
+  return Object.keys(right).filter((name) => !right[name]);
+}
+
+function unhex(digits) {
+  return Uint8Array.from(digits.match(/../g), (pair) => parseInt(pair, 16));
 }
 
 /** Bytes as hexadecimal digits. */

@@ -3,7 +3,7 @@
 //! A folder holds the manifest, all bytes in one file, the core and the driver. Each engine works
 //! through it in processes of a few hundred items, so that one that dies is missed and named.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -11,9 +11,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
 use serde::{Deserialize, Serialize};
+use wasmparser::Operator;
 
 use super::case::{Case, PROFILE, kind_name};
 use super::native::OUTPUT_BYTES_MAX;
+use super::parts::Parts;
 
 /// Items that one process works through.
 const CHUNK: usize = 250;
@@ -69,6 +71,8 @@ struct RunItem {
     init_cost: String,
     has_initialize: bool,
     fuels: Vec<String>,
+    /// What of it an engine may be known to compute wrongly, in the words of `vectorFaults`.
+    uses: Vec<&'static str>,
 }
 
 #[derive(Serialize)]
@@ -149,7 +153,7 @@ impl Corpus {
         (at, bytes.len())
     }
 
-    pub(crate) fn add_case(&mut self, case: &Case, has_initialize: bool) {
+    pub(crate) fn add_case(&mut self, case: &Case, has_initialize: bool) -> Result<()> {
         let item = RunItem {
             module: self.put(&case.metered.bytes),
             args: case.args.clone(),
@@ -158,10 +162,12 @@ impl Corpus {
             init_cost: case.metered.init_cost.to_string(),
             has_initialize,
             fuels: case.runs.iter().map(|(fuel, _)| fuel.to_string()).collect(),
+            uses: uses(&case.original)?,
         };
         self.manifest.runs.push(item);
         let lines = case.runs.iter().map(|(_, line)| line.clone()).collect();
         self.expect("runs", &case.name, lines);
+        Ok(())
     }
 
     pub(crate) fn add_metering(&mut self, name: &str, module: &[u8], line: String) {
@@ -245,6 +251,21 @@ impl Corpus {
         }
         Ok(())
     }
+}
+
+/// The vector instructions of a module that some engine is known to have wrong.
+fn uses(module: &[u8]) -> Result<Vec<&'static str>> {
+    let mut uses = BTreeSet::new();
+    for body in Parts::read(module)?.bodies {
+        for op in body.get_operators_reader()? {
+            match op? {
+                Operator::F32x4Max | Operator::F64x2Max => uses.insert("max"),
+                Operator::F32x4Min | Operator::F64x2Min => uses.insert("min"),
+                _ => false,
+            };
+        }
+    }
+    Ok(uses.into_iter().collect())
 }
 
 /// The first line that is not as expected.

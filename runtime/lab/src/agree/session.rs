@@ -306,7 +306,7 @@ impl Session {
             }
         }
         for case in &self.cases {
-            corpus.add_case(case, initializes.contains(&case.name));
+            corpus.add_case(case, initializes.contains(&case.name))?;
         }
         let took = started.elapsed().as_secs_f64();
         say(&format!(
