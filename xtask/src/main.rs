@@ -12,6 +12,7 @@ mod debian;
 mod engines;
 mod guests;
 mod process;
+mod programs;
 mod run;
 mod targets;
 mod tidy;
@@ -30,6 +31,9 @@ cargo xtask <command>
   engines             fetch V8, JavaScriptCore and SpiderMonkey into <target>/engines, whichever can be had
   agree [args..]      run one corpus on all engines and against a slow counter
                       --modules N, --seed S, --only PARTS, --engine NAMES; `agree --help` has more
+  programs            build runtime/lab/programs/* to modules in <target>/programs
+  bench overhead      what metering costs on them, beside wasmtime's own fuel; `--write .` for the pages
+  calibrate           fit the prices of the cost schedule to measured times; `--help` for both
   targets             make sure of the wasm targets: present, from rustup, or from Debian's sources
                       --without-rustup  go straight to Debian's sources
   guests              build examples/functions/* to WASI modules in <target>/guests
@@ -64,8 +68,12 @@ fn dispatch(command: &str, rest: &[String]) -> anyhow::Result<ExitCode> {
     let known: &[&str] = match command {
         "targets" => &["--without-rustup"],
         "contracts" => &["--check"],
-        "demo" | "sim" | "test" | "fuzz" | "agree" => return run::dispatch(command, rest),
-        "guests" | "engines" | "pure" | "tidy" | "ci" | "help" | "--help" | "-h" => &[],
+        "demo" | "sim" | "test" | "fuzz" | "agree" | "bench" | "calibrate" => {
+            return run::dispatch(command, rest);
+        }
+        "guests" | "engines" | "programs" | "pure" | "tidy" | "ci" | "help" | "--help" | "-h" => {
+            &[]
+        }
         _ => return Ok(usage(&format!("there is no command `{command}`"))),
     };
     if let Some(unknown) = rest
@@ -81,6 +89,7 @@ fn dispatch(command: &str, rest: &[String]) -> anyhow::Result<ExitCode> {
         "contracts" => contracts::build(has("--check"))?,
         "guests" => drop(guests::build()?),
         "engines" => drop(engines::fetch()?),
+        "programs" => drop(programs::build()?),
         "pure" => run::pure()?,
         "tidy" => tidy::check()?,
         "ci" => ci::run()?,

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
 use crate::console::Step;
-use crate::{engines, guests, process, targets, workspace};
+use crate::{engines, guests, process, programs, targets, workspace};
 
 /// The crates that browsers and phones run too.
 pub const PURE: [&str; 4] = ["haar-records", "haar-meter", "haar-wasi", "haar-protocol"];
@@ -24,6 +24,9 @@ pub fn dispatch(command: &str, arguments: &[String]) -> Result<ExitCode> {
         "test" => process::become_program(&mut test_run(arguments)?),
         "fuzz" => process::become_program(&mut lab(command, arguments)?),
         "agree" => process::become_program(&mut agreement(arguments)?),
+        "bench" | "calibrate" => {
+            process::become_program(&mut programs::measurement(command, arguments)?)
+        }
         _ => bail!("`{command}` is not a program of the product"),
     }
 }

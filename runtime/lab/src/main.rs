@@ -4,6 +4,8 @@
 //! agree. `README.md` beside this crate says what each one measures.
 
 mod agree;
+mod bench;
+mod calibrate;
 mod fuzz;
 
 use std::process::ExitCode;
@@ -13,7 +15,9 @@ fn main() -> anyhow::Result<ExitCode> {
     let rest = arguments.get(1..).unwrap_or_default();
     match arguments.first().map(String::as_str) {
         Some("agree") => Ok(agree::main(rest)),
+        Some("bench") => bench::run(rest),
+        Some("calibrate") => calibrate::run(rest),
         Some("fuzz") => fuzz::run(rest),
-        _ => anyhow::bail!("name a measurement: agree, fuzz"),
+        _ => anyhow::bail!("name a measurement: agree, bench, calibrate, fuzz"),
     }
 }
