@@ -14,6 +14,7 @@ mod picture;
 mod publish;
 mod replay;
 mod run;
+mod runner;
 
 use std::process::ExitCode;
 
@@ -47,6 +48,9 @@ enum Verb {
 }
 
 fn main() -> ExitCode {
+    if let Some(code) = runner::be_child() {
+        return code;
+    }
     let cli = Cli::parse();
     // The demo tells a story of its own; the events behind it would only interrupt.
     let is_story = matches!(cli.verb, Verb::Demo(_));

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use haar_bindings::{Contracts, Sender, dev};
-use haar_miner::{HubAddress, LookUp, LookUpError, MinerConfig, MinerEvent, Misbehaviour};
+use haar_miner::{Guests, HubAddress, LookUp, LookUpError, MinerConfig, MinerEvent, Misbehaviour};
 use haar_records::{Address, JobId, Keypair, Snm};
 use serde_json::{Value, json};
 use std::sync::Mutex;
@@ -21,6 +21,10 @@ const DEV_STAKE: Snm = Snm::whole(1_000);
 const EVENTS_WAITING_MAX: usize = 256;
 
 /// Run a miner: takes jobs from a hub, runs them in a sandbox, earns SNM.
+///
+/// Strangers' code is compiled and run in processes of their own, which have no keys, no files and no
+/// network, and may do nothing but compute. Their memory is limited, and a run that does not end is
+/// killed. The miner sees the inputs and outputs of the jobs that it runs.
 #[derive(Args)]
 pub struct MinerVerb {
     /// The hub's URL.
@@ -47,6 +51,9 @@ pub struct MinerVerb {
     /// Where the contracts are on that chain.
     #[arg(long)]
     pub deployment: Option<PathBuf>,
+    /// Run strangers' code in the miner's own process, beside its keys. For development.
+    #[arg(long, hide = true)]
+    pub in_process: bool,
     /// Cheat, so that people can watch how it is caught.
     #[arg(long, hide = true)]
     pub misbehave: Option<MinerCheat>,
@@ -127,6 +134,7 @@ impl MinerVerb {
             capacity: self.capacity.unwrap_or(u16::try_from(cores).unwrap_or(1)),
             dir: self.dir.clone(),
             bind: self.swarm,
+            guests: self.guests(),
             misbehave: self.misbehave.map(Misbehaviour::from),
         };
         if !json {
@@ -162,6 +170,15 @@ impl MinerVerb {
                 }
             }
         }
+    }
+
+    /// In processes of their own wherever there are such, unless somebody insists.
+    fn guests(&self) -> Guests {
+        #[cfg(target_os = "linux")]
+        if !self.in_process {
+            return Guests::Confined(crate::runner::program());
+        }
+        Guests::InProcess
     }
 
     /// A hub without a frozen stake may not pay, so nobody should work for it.
@@ -211,6 +228,8 @@ fn say(event: &MinerEvent, json: bool) {
         return;
     }
     match event {
+        MinerEvent::Guests(Ok(how)) => out::line(format_args!("guests are confined: {how}")),
+        MinerEvent::Guests(Err(risk)) => out::line(format_args!("NOT CONFINED: {risk}")),
         MinerEvent::Joined { .. } => out::line("joined; waiting for jobs"),
         MinerEvent::Refused { reason } => out::line(format_args!("the hub refused: {reason}")),
         MinerEvent::Lost { reason } => {
@@ -246,6 +265,10 @@ fn record(event: &MinerEvent) -> Value {
     match event {
         MinerEvent::Started { miner, .. } => {
             json!({ "event": "started", "miner": miner.to_string() })
+        }
+        MinerEvent::Guests(Ok(how)) => json!({ "event": "guests", "confined": true, "how": how }),
+        MinerEvent::Guests(Err(risk)) => {
+            json!({ "event": "guests", "confined": false, "risk": risk })
         }
         MinerEvent::Joined { .. } => json!({ "event": "joined" }),
         MinerEvent::Refused { reason } => json!({ "event": "refused", "reason": reason }),

@@ -24,8 +24,20 @@ pub struct MinerConfig {
     pub dir: PathBuf,
     /// The UDP address to listen at; port 0 takes any.
     pub bind: SocketAddr,
+    /// Where guests run.
+    pub guests: Guests,
     /// What it does wrong on purpose: nothing, but in demonstrations and tests.
     pub misbehave: Option<Misbehaviour>,
+}
+
+/// Where a miner runs guests: strangers' code, which may be after its keys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Guests {
+    /// In processes that can do nothing else. What a miner that works for others does.
+    #[cfg(target_os = "linux")]
+    Confined(haar_sandbox::process::Program),
+    /// In the miner's own process, beside its keys: for tests, and for systems that cannot confine.
+    InProcess,
 }
 
 impl MinerConfig {

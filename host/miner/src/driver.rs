@@ -364,8 +364,9 @@ impl Driver {
         let (driver, offer) = (Arc::clone(self), Arc::clone(&known.offer));
         let run = tokio::spawn(async move {
             let began = Instant::now();
-            let working = Box::pin(driver.bench.work(&offer));
-            let result = tokio::time::timeout(until(deadline), working)
+            let left = until(deadline);
+            let working = Box::pin(driver.bench.work(&offer, began + left));
+            let result = tokio::time::timeout(left, working)
                 .await
                 .unwrap_or_else(|_| Err("the lease ended before the run".to_owned()));
             let ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);

@@ -20,6 +20,8 @@ pub enum MinerEvent {
         /// Where others can fetch blobs from it.
         provider: Provider,
     },
+    /// How strangers' code is held: in processes of its own and how tightly, or else what the risk is.
+    Guests(Result<String, String>),
     /// The hub took it in.
     Joined {
         /// Which hub.

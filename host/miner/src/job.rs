@@ -1,20 +1,21 @@
 //! The work of one attempt: fetch, prepare, run, and keep the output where it can be had.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use haar_records::wire::{INLINE_BYTES_MAX, Offer, Payload};
 use haar_records::{BlobHash, Fuel, Outcome, Status};
-use haar_sandbox::{RunSpec, Sandbox};
 use haar_swarm::Swarm;
 use tokio::sync::Semaphore;
 
 use crate::config::Misbehaviour;
+use crate::guests::Machine;
 
 /// What the work needs.
 #[derive(Debug)]
 pub(crate) struct Bench {
     pub(crate) swarm: Swarm,
-    pub(crate) sandbox: Arc<Sandbox>,
+    pub(crate) machine: Arc<Machine>,
     /// Invariant: as many permits as runs at once. A run that nobody waits for any more keeps its
     /// permit to its end.
     pub(crate) seats: Arc<Semaphore>,
@@ -29,9 +30,9 @@ pub(crate) struct Work {
 }
 
 impl Bench {
-    /// Does the work of an offer, or says why this machine cannot.
-    pub(crate) async fn work(&self, offer: &Offer) -> Result<Work, String> {
-        let (outcome, output) = self.run(offer).await?;
+    /// Does the work of an offer until the deadline, or says why this machine cannot.
+    pub(crate) async fn work(&self, offer: &Arc<Offer>, deadline: Instant) -> Result<Work, String> {
+        let (outcome, output) = self.run(offer, deadline).await?;
         let (outcome, output) = match self.misbehave {
             Some(Misbehaviour::Lie) => lie(outcome, output),
             Some(Misbehaviour::FuelCheat) => (cheat(outcome, offer.spec.fuel_max), output),
@@ -53,8 +54,12 @@ impl Bench {
         Ok(Work { outcome, output })
     }
 
-    async fn run(&self, offer: &Offer) -> Result<(Outcome, Vec<u8>), String> {
-        let spec = offer.spec.clone();
+    async fn run(
+        &self,
+        offer: &Arc<Offer>,
+        deadline: Instant,
+    ) -> Result<(Outcome, Vec<u8>), String> {
+        let spec = &offer.spec;
         let module = self
             .swarm
             .fetch(spec.module, offer.module_bytes, &offer.providers)
@@ -76,20 +81,10 @@ impl Bench {
             .acquire_owned()
             .await
             .map_err(|error| error.to_string())?;
-        let sandbox = Arc::clone(&self.sandbox);
+        let (machine, offer) = (Arc::clone(&self.machine), Arc::clone(offer));
         let running = tokio::task::spawn_blocking(move || {
             let _seat = seat;
-            let prepared = sandbox
-                .prepare(&module, &spec.config)
-                .map_err(|error| error.to_string())?;
-            let spec = RunSpec {
-                input: &input,
-                config: &spec.config,
-                fuel_max: spec.fuel_max,
-            };
-            let run = sandbox
-                .run(&prepared, &spec)
-                .map_err(|error| error.to_string())?;
+            let run = machine.work(&offer, &module, &input, deadline)?;
             Ok((run.outcome, run.output))
         });
         running.await.map_err(|error| error.to_string())?

@@ -12,6 +12,7 @@
 //!   the same seal and not run twice.
 //! - What a hub sends is bounded and checked. A hub that breaks the rules gets its stream closed,
 //!   and the miner lives on.
+//! - Guests run in processes without keys, files and network ([`Guests`]), never two modules in one.
 //! - The largest credit that the hub signed survives the death of the process.
 
 mod attempt;
@@ -22,11 +23,12 @@ mod credit;
 mod driver;
 mod event;
 mod fault;
+mod guests;
 mod job;
 mod run;
 mod session;
 
-pub use config::{HubAddress, LookUp, LookUpError, MinerConfig, Misbehaviour};
+pub use config::{Guests, HubAddress, LookUp, LookUpError, MinerConfig, Misbehaviour};
 pub use credit::{CreditError, latest_credit};
 pub use event::MinerEvent;
 pub use fault::HubFault;

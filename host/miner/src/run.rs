@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use haar_protocol::Miner;
 use haar_records::{HubId, Keypair};
-use haar_sandbox::{Sandbox, SandboxConfig, SandboxError};
+use haar_sandbox::SandboxError;
 use haar_swarm::{StartError, Swarm, SwarmConfig};
 use tokio::sync::{Semaphore, mpsc, watch};
 
@@ -16,11 +16,10 @@ use crate::config::{CAPACITY_MAX, HubAddress, LookUp, MinerConfig};
 use crate::credit::{CreditError, Credits};
 use crate::driver::{Driver, State};
 use crate::event::MinerEvent;
+use crate::guests::Machine;
 use crate::job::Bench;
 use crate::session::{End, keep};
 
-/// Modules that stay prepared.
-const PREPARED_MAX: usize = 64;
 /// The shortest pause after a hub has said no: it will hardly think otherwise at once.
 const REFUSED_PAUSE: Duration = Duration::from_secs(5);
 
@@ -48,6 +47,13 @@ pub enum MinerError {
     /// The sandbox cannot start.
     #[error(transparent)]
     Sandbox(#[from] SandboxError),
+    /// Guests cannot be confined; a miner does not run them beside its keys unless it is told to.
+    #[cfg(target_os = "linux")]
+    #[error(transparent)]
+    Confined(#[from] haar_sandbox::process::ConfinedError),
+    /// The runtime ended before the miner had begun.
+    #[error("the miner was interrupted while it started")]
+    Interrupted,
     /// The credit of earlier days cannot be read, and must not be overwritten.
     #[error(transparent)]
     Credit(#[from] CreditError),
@@ -63,7 +69,8 @@ pub enum MinerError {
 
 /// Works for a hub until `shutdown` becomes true, or its sender is gone.
 ///
-/// Runs under way are not waited for; they hold threads of the runtime until their fuel is used up.
+/// Runs under way are not waited for; they hold threads of the runtime until they are over, which
+/// confined ones are soon after their deadline.
 pub async fn run(
     config: MinerConfig,
     hub: impl LookUp,
@@ -78,10 +85,13 @@ pub async fn run(
         path: config.dir.clone(),
         source,
     })?;
-    let sandbox = Sandbox::new(SandboxConfig {
-        concurrency: config.capacity.into(),
-        prepared_max: PREPARED_MAX,
-    })?;
+    let machine = start_machine(&config).await?;
+    let guests = machine.describe().map_err(str::to_owned);
+    match &guests {
+        Ok(how) => tracing::info!(target: "haar::miner::confined", %how),
+        Err(risk) => tracing::warn!(target: "haar::miner::not_confined", %risk),
+    }
+    let _ = events.try_send(MinerEvent::Guests(guests));
     let swarm = Swarm::start(SwarmConfig {
         secret: endpoint_secret(&config.key),
         dir: config.dir.join("blobs"),
@@ -94,13 +104,23 @@ pub async fn run(
         provider: swarm.provider(),
     });
 
-    let working = Box::pin(work(&config, &hub, &events, swarm.clone(), sandbox));
+    let working = Box::pin(work(&config, &hub, &events, swarm.clone(), machine));
     let result = tokio::select! {
         result = working => result,
         _ = shutdown.wait_for(|stops| *stops) => Ok(()),
     };
     swarm.shutdown().await;
     result
+}
+
+/// Starting processes takes a moment, in which nothing else has to wait.
+async fn start_machine(config: &MinerConfig) -> Result<Arc<Machine>, MinerError> {
+    let (guests, capacity, dir) = (config.guests.clone(), config.capacity, config.dir.clone());
+    let starting = tokio::task::spawn_blocking(move || Machine::start(&guests, capacity, &dir));
+    starting
+        .await
+        .map_err(|_| MinerError::Interrupted)?
+        .map(Arc::new)
 }
 
 /// The secret of the endpoint that a miner with this key listens with.
@@ -119,9 +139,9 @@ async fn work(
     look_up: &impl LookUp,
     events: &mpsc::Sender<MinerEvent>,
     swarm: Swarm,
-    sandbox: Sandbox,
+    machine: Arc<Machine>,
 ) -> Result<(), MinerError> {
-    let mut bench = Some((swarm, Arc::new(sandbox)));
+    let mut bench = Some((swarm, machine));
     let mut driver: Option<Employed> = None;
     let mut failures = 0;
     loop {
@@ -136,8 +156,8 @@ async fn work(
             }
         };
         // Made once: what it remembers belongs to one hub.
-        if let Some((swarm, sandbox)) = bench.take() {
-            let hired = hire(config, &address, events, swarm, sandbox)?;
+        if let Some((swarm, machine)) = bench.take() {
+            let hired = hire(config, &address, events, swarm, machine)?;
             driver = Some(Employed(Arc::new(hired)));
         }
         let Some(Employed(driver)) = &driver else {
@@ -191,7 +211,7 @@ fn hire(
     address: &HubAddress,
     events: &mpsc::Sender<MinerEvent>,
     swarm: Swarm,
-    sandbox: Arc<Sandbox>,
+    machine: Arc<Machine>,
 ) -> Result<Driver, MinerError> {
     let parties = Parties {
         miner: config.id(),
@@ -201,7 +221,7 @@ fn hire(
     };
     let bench = Bench {
         swarm,
-        sandbox,
+        machine,
         seats: Arc::new(Semaphore::new(config.capacity.into())),
         misbehave: config.misbehave,
     };

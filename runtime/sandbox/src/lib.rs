@@ -11,8 +11,9 @@
 //! - Time is bounded by fuel, memory by the job's pages, output and log by the profile.
 //! - A guest that traps, exhausts its fuel or its stack harms neither the process nor the next run.
 //!
-//! The guest shares the process with us until it gets a confined one of its own; the engine's own
-//! faults are the one way left to do harm. `README.md` beside this crate has the rules of entry.
+//! In [`Sandbox`] the guest shares the process with us, and the engine's own faults are a way to do
+//! harm; `process::Confined` gives strangers' guests processes that can do nothing else. `README.md`
+//! beside this crate has the rules of entry and of confinement.
 
 mod artifact;
 mod cache;
@@ -27,8 +28,11 @@ mod guest;
 mod machine;
 mod native;
 mod outcome;
+mod play;
 mod preinit;
 mod prepare;
+#[cfg(target_os = "linux")]
+pub mod process;
 mod sandbox;
 mod seal;
 mod seats;
@@ -44,11 +48,12 @@ pub use compiler::Compiler;
 pub use engine::EngineId;
 pub use haar_meter::{GuestKind, Rejected};
 pub use outcome::Abstain;
+pub use play::Runner;
 pub use preinit::{
     EXPORT_INIT, INIT_FUEL_MAX, PreinitError, Preinitialised, preinit, preinit_within,
 };
 pub use prepare::{PrepareError, Prepared};
-pub use sandbox::{Run, RunSpec, Runner, Sandbox, SandboxConfig, SandboxError};
+pub use sandbox::{Run, RunSpec, Sandbox, SandboxConfig, SandboxError};
 pub use seal::CodeKey;
 pub use trusted::{
     Access, Directory, TrustedError, TrustedInput, TrustedOutput, TrustedSpec, Unverified,

@@ -18,6 +18,16 @@ pub enum PrepareError {
     /// No miner can run it: the pass refuses it, for this many pages at least.
     #[error(transparent)]
     Rejected(#[from] Rejected),
+    /// The same, found by a compiler in a process of its own.
+    #[error("{message}")]
+    Refused {
+        /// [`Rejected::code`].
+        code: String,
+        /// [`Rejected::offset`].
+        offset: Option<u64>,
+        /// The sentence for the author.
+        message: String,
+    },
     /// The compiler gave up on it: too much for its limits. The miner abstains.
     #[error("the module could not be compiled here: {reason}")]
     Compile {

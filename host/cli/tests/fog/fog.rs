@@ -132,6 +132,23 @@ impl Miner {
     }
 }
 
+impl Miner {
+    /// The number of its process.
+    pub fn process_id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// The last record of this event.
+    pub fn said(&self, event: &str) -> Value {
+        self.process.events(event).pop().unwrap()
+    }
+
+    /// SIGKILL.
+    pub fn kill(&mut self) {
+        self.process.kill();
+    }
+}
+
 /// A key in a file that only its owner can read.
 pub fn write_key(dir: &Path, key: &Keypair) -> PathBuf {
     use std::os::unix::fs::PermissionsExt;

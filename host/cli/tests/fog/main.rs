@@ -9,6 +9,7 @@
 mod answers;
 mod buyer;
 mod cheats;
+mod confined;
 mod crash;
 mod desk;
 mod fog;

@@ -60,6 +60,11 @@ impl Process {
         }
     }
 
+    /// The number by which the system knows it.
+    pub fn id(&self) -> u32 {
+        self.child.lock().unwrap().id()
+    }
+
     /// Waits for a record of this event, as `--json` prints it.
     pub async fn event(&mut self, event: &str) -> Value {
         let started = Instant::now();

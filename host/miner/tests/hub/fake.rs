@@ -4,7 +4,9 @@ use std::future::Future;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use haar_miner::{HubAddress, LookUpError, MinerConfig, MinerError, MinerEvent, Misbehaviour, run};
+use haar_miner::{
+    Guests, HubAddress, LookUpError, MinerConfig, MinerError, MinerEvent, Misbehaviour, run,
+};
 use haar_records::eip712::seals_hash;
 use haar_records::wire::{
     AttemptEnd, Hello, Offer, Payload, Reveal, SealEntry, ToHub, ToMiner, Welcome,
@@ -294,6 +296,8 @@ impl Working {
             capacity: 2,
             dir: dir.path().to_owned(),
             bind: "127.0.0.1:0".parse().unwrap(),
+            // Processes of their own have tests of their own; here guests are honest.
+            guests: Guests::InProcess,
             misbehave,
         };
         let hub = Arc::new(Mutex::new(address));
