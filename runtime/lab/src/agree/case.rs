@@ -110,15 +110,15 @@ impl Bench {
         };
         let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let done: Vec<_> = std::thread::scope(|scope| {
-            let workers: Vec<_> = (0..threads).map(|_| scope.spawn(one)).collect();
-            workers
+            let running: Vec<_> = (0..threads).map(|_| scope.spawn(one)).collect();
+            running
                 .into_iter()
                 .map(std::thread::ScopedJoinHandle::join)
                 .collect()
         });
         let mut all = Vec::with_capacity(items.len());
         for result in done {
-            let (results, bench) = result.map_err(|_| anyhow!("a worker panicked"))??;
+            let (results, bench) = result.map_err(|_| anyhow!("a thread panicked"))??;
             all.extend(results);
             self.findings.extend(bench.findings);
             self.tally.counted += bench.tally.counted;

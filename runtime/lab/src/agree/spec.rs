@@ -315,35 +315,35 @@ impl Script {
     }
 }
 
-/// Checks one module; gives it back as a program if it ran.
-fn check(subject: &Subject, bench: &mut Bench, report: &mut Report) -> Result<Option<Program>> {
-    let asserted = subject.assertions.len() as u64;
-    let mut leave = |why: String| {
-        skip(&mut report.skipped_modules, why.clone(), 1);
-        skip(
-            &mut report.skipped_assertions,
-            format!("module: {why}"),
-            asserted,
-        );
-    };
+/// Why a module of the suite has no place in the shell; none if it has one.
+fn misfit(subject: &Subject) -> Result<Option<&'static str>> {
     let features = WasmFeatures::WASM2;
     if Validator::new_with_features(features)
         .validate_all(&subject.bytes)
         .is_err()
     {
-        leave("it is beyond Wasm 2.0".to_owned());
+        return Ok(Some("it is beyond Wasm 2.0"));
+    }
+    let why = unfit(&Parts::read(&subject.bytes)?);
+    Ok(why.or(subject.is_shared.then_some("other modules change it")))
+}
+
+impl Report {
+    /// Leaves out a module with so many assertions.
+    fn leave(&mut self, why: &str, assertions: usize) {
+        skip(&mut self.skipped_modules, why, 1);
+        let why = format!("module: {why}");
+        skip(&mut self.skipped_assertions, why, assertions as u64);
+    }
+}
+
+/// Checks one module; gives it back as a program if it ran.
+fn check(subject: &Subject, bench: &mut Bench, report: &mut Report) -> Result<Option<Program>> {
+    if let Some(why) = misfit(subject)? {
+        report.leave(why, subject.assertions.len());
         return Ok(None);
     }
     let parts = Parts::read(&subject.bytes)?;
-    if let Some(why) = unfit(&parts) {
-        leave(why.to_owned());
-        return Ok(None);
-    }
-    if subject.is_shared {
-        leave("other modules change it".to_owned());
-        return Ok(None);
-    }
-
     let mut calls = Vec::new();
     let mut kept = Vec::new();
     for assertion in &subject.assertions {
@@ -365,12 +365,7 @@ fn check(subject: &Subject, bench: &mut Bench, report: &mut Report) -> Result<Op
         }
         Err(rejected) => {
             let why = format!("refused by design: {}", rejected.code());
-            skip(&mut report.skipped_modules, why.clone(), 1);
-            skip(
-                &mut report.skipped_assertions,
-                format!("module: {why}"),
-                kept.len() as u64,
-            );
+            report.leave(&why, kept.len());
             if matches!(rejected, Rejected::Invalid { .. }) {
                 bench.found(
                     &subject.name,
