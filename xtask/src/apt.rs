@@ -84,6 +84,29 @@ impl Archive {
                 .current_dir(into),
         )
     }
+
+    /// Downloads a package, and of what it needs whatever this machine does not have.
+    pub fn download_missing(&self, package: &str, into: &Path) -> Result<()> {
+        let partial = into.join("partial");
+        fs::create_dir_all(&partial)
+            .with_context(|| format!("cannot create {}", partial.display()))?;
+        console::detail(package);
+        process::run_quietly(
+            self.apt("apt-get")
+                .args([
+                    "install",
+                    "--download-only",
+                    "--yes",
+                    "--no-install-recommends",
+                ])
+                // The last word counts: what is installed here need not be downloaded.
+                .args(["-o", "Dir::State::status=/var/lib/dpkg/status"])
+                .args(["-o", "Debug::NoLocking=1"])
+                .arg("-o")
+                .arg(format!("Dir::Cache::archives={}", into.display()))
+                .arg(package),
+        )
+    }
 }
 
 /// Reads the second column of `apt-cache madison`.

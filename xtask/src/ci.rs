@@ -11,7 +11,7 @@ const SEEDS: &str = "1000";
 
 type Check = (&'static str, fn() -> Result<()>);
 
-const CHECKS: [Check; 12] = [
+const CHECKS: [Check; 13] = [
     ("format", || cargo(&["fmt", "--all", "--", "--check"])),
     ("targets", || targets::ensure(true)),
     ("guests", || guests::build().map(drop)),
@@ -37,6 +37,7 @@ const CHECKS: [Check; 12] = [
             SEEDS.to_owned(),
         ])?)
     }),
+    ("agree", || process::run(&mut run::agreement(&[])?)),
     ("fuzz", || process::run(&mut run::lab("fuzz", &[])?)),
     ("clean", clean),
 ];

@@ -9,6 +9,7 @@ mod ci;
 mod console;
 mod contracts;
 mod debian;
+mod engines;
 mod guests;
 mod process;
 mod run;
@@ -26,6 +27,9 @@ cargo xtask <command>
   sim [args..]        run the protocol's simulator, for instance `sim --seeds 1000`
   fuzz [target]       throw made-up inputs at admission, rewriting, wasi, manifest, or all of them
                       --runs N  how many, --seed S  from where, --replay FILE  one again
+  engines             fetch V8, JavaScriptCore and SpiderMonkey into <target>/engines, whichever can be had
+  agree [args..]      run one corpus on all engines and against a slow counter
+                      --modules N, --seed S, --only PARTS, --engine NAMES; `agree --help` has more
   targets             make sure of the wasm targets: present, from rustup, or from Debian's sources
                       --without-rustup  go straight to Debian's sources
   guests              build examples/functions/* to WASI modules in <target>/guests
@@ -36,7 +40,7 @@ cargo xtask <command>
   ci                  everything above that can fail, in order, as the merge check runs it
   help                this text
 
-Exit codes: 0 done, 1 failed, 2 usage. `demo`, `sim`, `test` and `fuzz` pass on the code of what they run.";
+Exit codes: 0 done, 1 failed, 2 usage. `demo`, `sim`, `test`, `fuzz` and `agree` pass on the code of what they run.";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -60,8 +64,8 @@ fn dispatch(command: &str, rest: &[String]) -> anyhow::Result<ExitCode> {
     let known: &[&str] = match command {
         "targets" => &["--without-rustup"],
         "contracts" => &["--check"],
-        "demo" | "sim" | "test" | "fuzz" => return run::dispatch(command, rest),
-        "guests" | "pure" | "tidy" | "ci" | "help" | "--help" | "-h" => &[],
+        "demo" | "sim" | "test" | "fuzz" | "agree" => return run::dispatch(command, rest),
+        "guests" | "engines" | "pure" | "tidy" | "ci" | "help" | "--help" | "-h" => &[],
         _ => return Ok(usage(&format!("there is no command `{command}`"))),
     };
     if let Some(unknown) = rest
@@ -76,6 +80,7 @@ fn dispatch(command: &str, rest: &[String]) -> anyhow::Result<ExitCode> {
         "targets" => targets::ensure(!has("--without-rustup"))?,
         "contracts" => contracts::build(has("--check"))?,
         "guests" => drop(guests::build()?),
+        "engines" => drop(engines::fetch()?),
         "pure" => run::pure()?,
         "tidy" => tidy::check()?,
         "ci" => ci::run()?,

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
 use crate::console::Step;
-use crate::{guests, process, targets, workspace};
+use crate::{engines, guests, process, targets, workspace};
 
 /// The crates that browsers and phones run too.
 pub const PURE: [&str; 4] = ["haar-records", "haar-meter", "haar-wasi", "haar-protocol"];
@@ -23,6 +23,7 @@ pub fn dispatch(command: &str, arguments: &[String]) -> Result<ExitCode> {
         "sim" => process::become_program(&mut simulator(arguments)?),
         "test" => process::become_program(&mut test_run(arguments)?),
         "fuzz" => process::become_program(&mut lab(command, arguments)?),
+        "agree" => process::become_program(&mut agreement(arguments)?),
         _ => bail!("`{command}` is not a program of the product"),
     }
 }
@@ -52,6 +53,18 @@ pub fn lab(measurement: &str, arguments: &[String]) -> Result<Command> {
         .arg(measurement)
         .args(arguments)
         .env("HAAR_GUESTS", workspace::get()?.target.join("guests"));
+    Ok(command)
+}
+
+/// The comparison of engines, with the guests and the engines that can be had, ready to start.
+pub fn agreement(arguments: &[String]) -> Result<Command> {
+    guests::build()?;
+    engines::fetch()?;
+    let mut command = lab("agree", &[])?;
+    command
+        .arg("--target")
+        .arg(&workspace::get()?.target)
+        .args(arguments);
     Ok(command)
 }
 

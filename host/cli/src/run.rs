@@ -1,5 +1,7 @@
 //! `haar run`.
 
+mod http;
+
 use std::io::{IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -15,6 +17,7 @@ use haar_sandbox::{
 };
 use serde_json::{Value, json};
 
+use self::http::{Header, RequestLine, head, is_http, response};
 use crate::inspect::{exports_init, grouped, read_module};
 use crate::{Done, out};
 
@@ -47,6 +50,13 @@ pub struct RunVerb {
     /// With --trusted: a directory that the guest sees as GUEST; :ro lets it only read.
     #[arg(long = "dir", value_name = "HOST::GUEST[:ro]", requires = "trusted")]
     pub directories: Vec<DirectoryFlag>,
+    /// For an HTTP function: the request whose body the input is. Without it GET /, or POST / if
+    /// there is a body.
+    #[arg(long, value_name = "METHOD /PATH?QUERY")]
+    pub request: Option<RequestLine>,
+    /// For an HTTP function: a header of the request; may be repeated.
+    #[arg(long = "header", value_name = "NAME: VALUE")]
+    pub headers: Vec<Header>,
     /// Arguments for the guest, after its name.
     #[arg(trailing_var_arg = true)]
     pub args: Vec<String>,
@@ -98,12 +108,13 @@ impl RunVerb {
     }
 
     fn play(self, json: bool) -> Result<Done> {
-        let (module, init_fuel) = self.read_module(json)?;
+        let guest = self.read_guest(json)?;
         if self.trusted {
-            return self.play_trusted(&module, json);
+            return self.play_trusted(&guest, json);
         }
-        let input = read_input(&self.input)?;
-        let mut config = RunConfig::for_call(BlobHash::of(&module), BlobHash::of(&input));
+        let module = &guest.module;
+        let input = self.read_input(&guest)?;
+        let mut config = RunConfig::for_call(BlobHash::of(module), BlobHash::of(&input));
         config.args.extend(self.args.iter().cloned());
         config.env = self
             .variables
@@ -112,18 +123,18 @@ impl RunVerb {
             .collect();
         config.env.sort();
 
-        let run = run_fresh(&module, &input, &config, Fuel(self.fuel))?;
+        let run = run_fresh(module, &input, &config, Fuel(self.fuel))?;
         let difference = match self.check {
             true => {
-                let again = run_fresh(&module, &input, &config, Fuel(self.fuel))?;
+                let again = run_fresh(module, &input, &config, Fuel(self.fuel))?;
                 Some(difference(&run, &again))
             }
             false => None,
         };
         if json {
-            out::record(&record(&run, BlobHash::of(&module), init_fuel, difference));
+            out::record(&record(&run, &guest, difference));
         } else {
-            show(&run, difference);
+            show(&run, &guest, difference)?;
         }
         let is_same = !matches!(difference, Some(Some(_)));
         let outcome = &run.outcome;
@@ -135,32 +146,54 @@ impl RunVerb {
         })
     }
 
-    /// The module as it would be published, and the fuel of its initialisation if it was run.
-    fn read_module(&self, json: bool) -> Result<(Vec<u8>, Option<u64>)> {
+    /// The module as it would be published.
+    fn read_guest(&self, json: bool) -> Result<Guest> {
         let module = read_module(&self.module)?;
         let report = inspect(&module, &Profile::DESKTOP);
         if let Err(refusal) = &report.admission {
             bail!("{}", crate::publish::cannot_run(&self.module, refusal));
         }
-        if self.no_init || !exports_init(&report) {
-            return Ok((module, None));
+        let is_http = is_http(&report);
+        if !is_http && (self.request.is_some() || !self.headers.is_empty()) {
+            bail!("the module is no HTTP function, so --request and --header mean nothing to it");
         }
-        let initialised = preinit(&module).context("cannot initialise the module")?;
+        let mut guest = Guest {
+            module,
+            init_fuel: None,
+            is_command: report.kind == Some(GuestKind::Command),
+            is_http,
+        };
+        if self.no_init || !exports_init(&report) {
+            return Ok(guest);
+        }
+        let initialised = preinit(&guest.module).context("cannot initialise the module")?;
         if !json {
             say(format_args!(
                 "initialised  {} fuel, once, as haar publish does; --no-init leaves it out",
                 grouped(initialised.fuel_used)
             ));
         }
-        Ok((initialised.module, Some(initialised.fuel_used)))
+        guest.module = initialised.module;
+        guest.init_fuel = Some(initialised.fuel_used);
+        Ok(guest)
     }
 
-    fn play_trusted(self, module: &[u8], json: bool) -> Result<Done> {
-        let report = inspect(module, &Profile::DESKTOP);
-        let is_command = report.kind == Some(GuestKind::Command);
-        let input = match self.input.as_os_str() == "-" && is_command {
+    /// The input as a hub would form it.
+    fn read_input(&self, guest: &Guest) -> Result<Vec<u8>> {
+        let input = read_input(&self.input)?;
+        if !guest.is_http {
+            return Ok(input);
+        }
+        let request = self.request.clone();
+        let request = request.unwrap_or_else(|| RequestLine::usual(&input));
+        request.frame(&self.headers, input)
+    }
+
+    fn play_trusted(self, guest: &Guest, json: bool) -> Result<Done> {
+        let module = &guest.module;
+        let input = match self.input.as_os_str() == "-" && guest.is_command {
             true => TrustedInput::Inherit,
-            false => TrustedInput::Bytes(read_input(&self.input)?),
+            false => TrustedInput::Bytes(self.read_input(guest)?),
         };
         let mut args = vec!["guest".to_owned()];
         args.extend(self.args);
@@ -201,7 +234,7 @@ impl RunVerb {
                 "log": String::from_utf8_lossy(&ran.log),
             }));
         } else {
-            out::write(&ran.output);
+            write_output(&ran.output, guest, exit_code)?;
             say(format_args!(
                 "UNVERIFIED  {ending}, exit code {exit_code}, {} fuel",
                 ran.fuel_used
@@ -210,6 +243,15 @@ impl RunVerb {
         let is_done = ran.ending == UnverifiedEnding::Returned { exit_code: 0 };
         Ok(if is_done { Done::Yes } else { Done::No })
     }
+}
+
+/// A module that is ready to run.
+struct Guest {
+    module: Vec<u8>,
+    /// Fuel of its initialisation, if that was run.
+    init_fuel: Option<u64>,
+    is_command: bool,
+    is_http: bool,
 }
 
 /// One run, with an engine, code and an instance of its own.
@@ -247,12 +289,7 @@ fn difference(one: &Run, other: &Run) -> Option<&'static str> {
 }
 
 /// A run in JSON; `difference` is there if it was checked, and names what differed.
-fn record(
-    run: &Run,
-    module: BlobHash,
-    init_fuel: Option<u64>,
-    difference: Option<Option<&str>>,
-) -> Value {
+fn record(run: &Run, guest: &Guest, difference: Option<Option<&str>>) -> Value {
     let outcome = &run.outcome;
     let status = match outcome.status {
         Status::Returned => "returned",
@@ -260,7 +297,8 @@ fn record(
         _ => "trapped",
     };
     json!({
-        "event": "ran", "module": module.to_string(), "init_fuel": init_fuel, "status": status,
+        "event": "ran", "module": BlobHash::of(&guest.module).to_string(),
+        "init_fuel": guest.init_fuel, "status": status,
         "exit_code": outcome.exit_code, "trap": outcome.trap.map(TrapKind::code),
         "fuel_used": outcome.fuel_used.0, "output_hash": outcome.output.to_string(),
         "output_bytes": outcome.output_bytes, "transcript": transcript(run),
@@ -271,13 +309,9 @@ fn record(
 }
 
 /// Prints a run: its output to stdout, everything about it to stderr.
-fn show(run: &Run, difference: Option<Option<&str>>) {
+fn show(run: &Run, guest: &Guest, difference: Option<Option<&str>>) -> Result<()> {
     let outcome = &run.outcome;
-    out::write(&run.output);
-    // A prompt must not hang on the last line of an output without an end of line.
-    if std::io::stdout().is_terminal() && !run.output.is_empty() && !run.output.ends_with(b"\n") {
-        out::line("");
-    }
+    write_output(&run.output, guest, outcome.exit_code)?;
     let _ = std::io::stderr().write_all(&run.log);
     let how = match (outcome.status, outcome.trap) {
         (Status::Returned, _) => format!("returned, exit code {}", outcome.exit_code),
@@ -300,6 +334,25 @@ fn show(run: &Run, difference: Option<Option<&str>>) {
             style("NOT the same").red()
         )),
     }
+    Ok(())
+}
+
+/// Writes an output: of an HTTP function its response's body, and the rest beside it.
+fn write_output(output: &[u8], guest: &Guest, exit_code: u32) -> Result<()> {
+    let mut body = output;
+    // A function's own error is a text, and a run that did not return has no output.
+    let is_response = guest.is_http && exit_code == 0 && !output.is_empty();
+    let response = is_response.then(|| response(output)).transpose()?;
+    if let Some(response) = &response {
+        body = &response.body;
+        say(head(response));
+    }
+    out::write(body);
+    // A prompt must not hang on the last line of an output without an end of line.
+    if std::io::stdout().is_terminal() && !body.is_empty() && !body.ends_with(b"\n") {
+        out::line("");
+    }
+    Ok(())
 }
 
 fn transcript(run: &Run) -> String {

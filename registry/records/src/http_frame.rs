@@ -207,6 +207,8 @@ fn remove_dot_segments(path: &str) -> Result<String, FrameError> {
                     kept.push("");
                 }
             }
+            // Slashes at the start are one, also those that a dot segment leaves there.
+            "" if kept.is_empty() && at != last => {}
             other => kept.push(other),
         }
     }
@@ -310,6 +312,9 @@ mod tests {
         check("/a/./b/../c", Some("/a/c"));
         check("/a/..", Some("/"));
         check("/a/.", Some("/a/"));
+        check(".//a", Some("/a"));
+        check("/a/..//b//c", Some("/b//c"));
+        check("/a/..//", Some("/"));
         check("/%61%2f%7E", Some("/a%2F~"));
         check("/..", None);
         check("/a%2", None);

@@ -59,7 +59,7 @@ impl Profile {
         pages_max: 16_384,
         simd: true,
         output_bytes_max: 10 << 20,
-        schedule: b256!("27fd7198fb737d7cc7de5d18af23166abb14c235b80b52e036bb347819e88d19"),
+        schedule: b256!("470603b88d2808c238e6679a48a1f32189b54da90ab6aed276f711ac014d29fe"),
     };
 
     /// keccak256 of the ABI-encoded fields: part of every spec.

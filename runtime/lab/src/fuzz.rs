@@ -7,6 +7,7 @@
 mod admission;
 mod chance;
 mod corpus;
+mod frames;
 mod manifest;
 mod mutate;
 mod records;
@@ -54,7 +55,7 @@ fn target(name: &str) -> Result<Box<dyn Target>> {
         "admission" => Box::new(admission::Admission::new()?),
         "rewriting" => Box::new(rewriting::Rewriting::new()?),
         "wasi" => Box::new(wasi::Calls),
-        "manifest" => Box::new(manifest::Manifest::new()),
+        "manifest" => Box::new(manifest::Manifest::new()?),
         _ => bail!(
             "there is no target `{name}`; there are {}",
             TARGETS.map(|(name, _)| name).join(", ")

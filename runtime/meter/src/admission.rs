@@ -598,6 +598,20 @@ impl<'a> Module<'a> {
         CallGraph::new(&self.calls, imports, functions, &self.unified, &in_table)
     }
 
+    /// Whether the host can reach each defined function by a name, or as the start function.
+    pub(crate) fn doors(&self) -> Vec<bool> {
+        let mut doors = vec![false; self.functions.len()];
+        let exported = self.exports.iter();
+        let exported = exported.filter(|export| export.kind == ExternalKind::Func);
+        for function in exported.map(|export| export.index).chain(self.start) {
+            let defined = (function as usize).checked_sub(self.imports.len());
+            if let Some(door) = defined.and_then(|defined| doors.get_mut(defined)) {
+                *door = true;
+            }
+        }
+        doors
+    }
+
     /// The type index of a function, imported or defined.
     pub(crate) fn function_type(&self, function: u32) -> Option<u32> {
         let index = function as usize;

@@ -11,8 +11,9 @@ use wasmparser::{
 };
 
 use crate::admission::{Module, cap};
+use crate::callees::Callees;
 use crate::callgraph::Node;
-use crate::emit::{Callees, Places, write_body};
+use crate::emit::{Places, write_body};
 use crate::ir;
 use crate::limits;
 use crate::plan::BodyPlan;
@@ -55,6 +56,8 @@ pub(crate) fn write(
         context,
         types,
         stack: Stack::new(&graph, module.functions.len(), module.types.len()),
+        folded: vec![None; module.functions.len()],
+        is_door: module.doors(),
         allocations: FuncValidatorAllocations::default(),
         written: Vec::new(),
         fault: None,
@@ -104,6 +107,10 @@ struct Writer<'w, 'm> {
     context: &'w Context<'m>,
     types: &'w mut Types,
     stack: Stack<'w>,
+    /// What each function costs, if its callers charge for it.
+    folded: Vec<Option<u64>>,
+    /// Whether the host can reach each function.
+    is_door: Vec<bool>,
     allocations: FuncValidatorAllocations,
     written: Vec<Written>,
     /// The first body at fault so far, in the order of the text.
@@ -151,13 +158,11 @@ impl Writer<'_, '_> {
         let code = ir::read(body, signature.params(), &mut validator, profile.simd)?;
         self.allocations = validator.into_allocations();
 
-        let plan = BodyPlan::new(&code, places.imports, schedule)?;
+        let may_fold = self.stack.is_only_called(function) && !self.is_door[function as usize];
+        let plan = BodyPlan::new(&code, &self.callees(), may_fold, schedule)?;
         let depth = self.stack.decide(function, plan.frame, plan.fuel.calls);
         let result = self.types.block(&encode_all(signature.results()));
-        let callees = Callees {
-            stack: &self.stack,
-            unified: &module.unified,
-        };
+        let callees = self.callees();
         let code = write_body(&code, &plan, depth, places, callees, result)?;
         let at = Some(place(body.range().start));
         let max = limits::METERED_BODY_BYTES_MAX as u64;
@@ -169,12 +174,24 @@ impl Writer<'_, '_> {
             at,
         )?;
         self.bytes += size;
+        self.folded[function as usize] = plan.fuel.folded;
         self.keep(function, ty, depth, code.into_raw_body());
         Ok(())
     }
 
+    fn callees(&self) -> Callees<'_> {
+        Callees {
+            imports: self.context.places.imports,
+            stack: &self.stack,
+            folded: &self.folded,
+            unified: &self.context.module.unified,
+        }
+    }
+
     fn keep(&mut self, function: u32, ty: u32, depth: Depth, bytes: Vec<u8>) {
-        let ty = if depth.is_parameter {
+        let ty = if self.folded[function as usize].is_some() {
+            ty
+        } else if depth.is_parameter {
             self.types.threaded(ty)
         } else {
             self.types.threaded_flat(ty)

@@ -4,6 +4,7 @@ use wasm_encoder::reencode::{Reencode, RoundtripReencoder};
 use wasm_encoder::{BlockType, Function, Instruction, ValType};
 use wasmparser::Operator;
 
+use crate::callees::Callees;
 use crate::emit_nan::NanState;
 use crate::flow::{Place, Side};
 use crate::fuel::{STATUS_ABORT, STATUS_OUT_OF_FUEL, STATUS_STACK};
@@ -11,7 +12,7 @@ use crate::ir::Code;
 use crate::placement::Charge;
 use crate::plan::BodyPlan;
 use crate::rejected::Rejected;
-use crate::stack::{Depth, Stack};
+use crate::stack::Depth;
 use crate::types::encode;
 
 /// Where the things that the pass adds to a module live.
@@ -29,14 +30,6 @@ pub(crate) struct Places {
     pub(crate) bulk_shift: u32,
     /// The price of a page.
     pub(crate) page: u32,
-}
-
-/// What is known about the functions that a body calls.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Callees<'c> {
-    pub(crate) stack: &'c Stack<'c>,
-    /// The type that stands for each type.
-    pub(crate) unified: &'c [u32],
 }
 
 /// Writes `__haar_fuel = $fuel; __haar_status = status; unreachable`.
@@ -63,6 +56,11 @@ pub(crate) fn write_body(
     result: BlockType,
 ) -> Result<Function, Rejected> {
     let mut emitter = Emitter::new(body, plan, depth, places, callees);
+    if plan.fuel.folded.is_some() {
+        // The guest's last `end` is the function's.
+        emitter.write_operators(body)?;
+        return Ok(emitter.code);
+    }
     emitter.open(result);
     emitter.write_operators(body)?;
     emitter.close();
@@ -118,7 +116,10 @@ impl<'p> Emitter<'p> {
         callees: Callees<'p>,
     ) -> Self {
         let params = body.params.len() as u32;
-        let threaded = 1 + u32::from(depth.is_parameter);
+        let threaded = match plan.fuel.folded {
+            Some(_) => 0,
+            None => 1 + u32::from(depth.is_parameter),
+        };
         let mut runs = Vec::new();
         let mut next = params + threaded;
         for (count, ty) in &body.locals {

@@ -20,9 +20,13 @@ impl Emitter<'_> {
     }
 
     pub(crate) fn write_call(&mut self, function: u32) {
+        // What it costs has been charged here.
+        if self.callees.folded(function).is_some() {
+            return self.put(Instruction::Call(function));
+        }
         let fuel = self.locals.fuel();
         self.put(Instruction::LocalGet(fuel));
-        match function.checked_sub(self.places.imports) {
+        match self.callees.defined(function) {
             // A host function sees the fuel in the global, and charges for itself.
             None => {
                 self.put(Instruction::GlobalSet(self.places.fuel_global));
@@ -42,8 +46,7 @@ impl Emitter<'_> {
     /// A call through the table, whose functions all take the depth.
     pub(crate) fn write_call_indirect(&mut self, ty: u32, table: u32) {
         let (fuel, entry) = (self.locals.fuel(), self.locals.i32);
-        let unified = self.callees.unified.get(ty as usize).copied();
-        let need = unified.map_or(Need::default(), |ty| self.callees.stack.of_type(ty));
+        let need = self.callees.of_type(ty);
         self.put(Instruction::LocalSet(entry));
         self.put(Instruction::LocalGet(fuel));
         self.push_depth(need);

@@ -19,6 +19,7 @@ pub(crate) struct NanState {
     addresses: u32,
     f32_stores: u32,
     f64_stores: u32,
+    v128_stores: u32,
     locals_written: usize,
     tops_written: usize,
     group: usize,
@@ -45,6 +46,7 @@ impl NanState {
             addresses: add(temporaries.addresses(), ValType::I32),
             f32_stores: add(temporaries.f32_stores, ValType::F32),
             f64_stores: add(temporaries.f64_stores, ValType::F64),
+            v128_stores: add(temporaries.v128_stores, ValType::V128),
             locals_written: 0,
             tops_written: 0,
             group: 0,
@@ -64,7 +66,8 @@ impl NanState {
     fn store(&self, shape: Shape, nth: u32) -> (u32, u32) {
         let values = match shape {
             Shape::F32 => self.f32_stores,
-            _ => self.f64_stores,
+            Shape::F64 => self.f64_stores,
+            Shape::F32x4 | Shape::F64x2 => self.v128_stores,
         };
         (self.addresses + nth, values + nth)
     }
@@ -130,37 +133,30 @@ impl<'p> Emitter<'p> {
 
     /// Tests all values of a group at once, and stores all of them again if one may be a NaN.
     fn write_repair(&mut self, group: &Group, body: &Code<'_>) -> Result<(), Rejected> {
-        let is_single = group.shape == Shape::F32;
-        let (add, differ) = if is_single {
-            (Instruction::F32Add, Instruction::F32Ne)
-        } else {
-            (Instruction::F64Add, Instruction::F64Ne)
-        };
+        self.put(Instruction::Block(BlockType::Empty));
         let (_, first) = self.nan.store(group.shape, 0);
         let mut tested = first;
+        self.put(Instruction::LocalGet(first));
         if group.stores.len() > 1 {
             // The sum of opposite infinities is a NaN, too: then the repair changes nothing.
             tested = self.nan.temporary(group.shape);
-            self.put(Instruction::LocalGet(first));
             for nth in 1..group.stores.len() as u32 {
                 let (_, value) = self.nan.store(group.shape, nth);
                 self.put(Instruction::LocalGet(value));
-                self.put(add.clone());
+                self.put(add(group.shape));
             }
             self.put(Instruction::LocalTee(tested));
-        } else {
-            self.put(Instruction::LocalGet(tested));
         }
         self.put(Instruction::LocalGet(tested));
-        self.put(differ);
-        self.put(Instruction::If(BlockType::Empty));
+        self.write_has_no_nan(group.shape);
+        self.put(Instruction::BrIf(0));
         for (nth, store) in (0..).zip(&group.stores) {
             let (address, value) = self.nan.store(group.shape, nth);
             self.put(Instruction::LocalGet(address));
             if group.stores.len() > 1 {
                 self.write_choice(group.shape, value);
             } else {
-                self.put(canonical(group.shape));
+                self.write_repaired(group.shape, value);
             }
             self.copy(body.ops[*store as usize].op.clone())?;
         }
@@ -168,11 +164,38 @@ impl<'p> Emitter<'p> {
         Ok(())
     }
 
+    /// Compares the value that is twice on the stack with itself: 1 if no lane is a NaN.
+    fn write_has_no_nan(&mut self, shape: Shape) {
+        match shape {
+            // One condition of the processor, where `ne` takes two.
+            Shape::F32 => self.put(Instruction::F32Ge),
+            Shape::F64 => self.put(Instruction::F64Ge),
+            Shape::F32x4 => {
+                self.put(Instruction::F32x4Ne);
+                self.put(Instruction::I32x4Bitmask);
+                self.put(Instruction::I32Eqz);
+            }
+            Shape::F64x2 => {
+                self.put(Instruction::F64x2Ne);
+                self.put(Instruction::I64x2Bitmask);
+                self.put(Instruction::I32Eqz);
+            }
+        }
+    }
+
+    /// Pushes what stands for a value with a NaN in it.
+    fn write_repaired(&mut self, shape: Shape, local: u32) {
+        match shape {
+            Shape::F32 | Shape::F64 => self.put(canonical(shape)),
+            Shape::F32x4 | Shape::F64x2 => self.write_choice(shape, local),
+        }
+    }
+
     /// Pushes what is in a local, or the canonical NaN in place of every NaN.
     fn write_choice(&mut self, shape: Shape, local: u32) {
-        let (equal, choose) = match shape {
-            Shape::F32 => (Instruction::F32Eq, Instruction::Select),
-            Shape::F64 => (Instruction::F64Eq, Instruction::Select),
+        let (is_number, choose) = match shape {
+            Shape::F32 => (Instruction::F32Ge, Instruction::Select),
+            Shape::F64 => (Instruction::F64Ge, Instruction::Select),
             Shape::F32x4 => (Instruction::F32x4Eq, Instruction::V128Bitselect),
             Shape::F64x2 => (Instruction::F64x2Eq, Instruction::V128Bitselect),
         };
@@ -180,8 +203,17 @@ impl<'p> Emitter<'p> {
         self.put(canonical(shape));
         self.put(Instruction::LocalGet(local));
         self.put(Instruction::LocalGet(local));
-        self.put(equal);
+        self.put(is_number);
         self.put(choose);
+    }
+}
+
+fn add(shape: Shape) -> Instruction<'static> {
+    match shape {
+        Shape::F32 => Instruction::F32Add,
+        Shape::F64 => Instruction::F64Add,
+        Shape::F32x4 => Instruction::F32x4Add,
+        Shape::F64x2 => Instruction::F64x2Add,
     }
 }
 

@@ -122,9 +122,12 @@ impl Rounds {
     /// Until the counter passes the bound: ⌈distance / stride⌉, or 0 if it has passed already.
     fn write_ordered(&self, is_inclusive: bool, put: &mut impl FnMut(Instruction<'static>)) {
         let stride = self.trip.stride();
-        // An unknown bound at the edge, which an inclusive counter never passes.
-        let may_never_end = is_inclusive && matches!(self.bound, Bound::Local(_));
-        if may_never_end {
+        // An inclusive counter never passes a bound at the edge. Of a known one that is ruled out.
+        let unknown_bound = match self.bound {
+            Bound::Local(local) if is_inclusive => Some(local),
+            _ => None,
+        };
+        if unknown_bound.is_some() {
             put(Instruction::I64Const(self.too_many.cast_signed()));
         }
         self.write_distance(!self.trip.counts_up(), put);
@@ -146,11 +149,8 @@ impl Rounds {
         self.write_bound(put);
         put(self.comparison());
         put(Instruction::Select);
-        if may_never_end {
-            put(Instruction::LocalGet(match self.bound {
-                Bound::Local(local) => local,
-                Bound::Constant(_) => self.counter,
-            }));
+        if let Some(bound) = unknown_bound {
+            put(Instruction::LocalGet(bound));
             self.write_constant(self.trip.edge(), put);
             put(self.either(Instruction::I32Eq, Instruction::I64Eq));
             put(Instruction::Select);

@@ -10,6 +10,7 @@ use std::iter::Peekable;
 
 use wasmparser::Operator;
 
+use crate::callees::Callees;
 use crate::ir::{Code, Op, internal};
 use crate::loops::{self, Counted};
 use crate::placement::UNCHECKED_COST_MAX;
@@ -24,6 +25,8 @@ pub(crate) struct Flow {
     pub(crate) order: Vec<u32>,
     /// What counted loops cost beyond their first round, in the order of the text.
     pub(crate) ahead: Vec<Ahead>,
+    /// Whether some way from the entry reaches a call of a defined function before any check.
+    pub(crate) calls_unchecked: bool,
 }
 
 /// A counted loop that is charged before it starts.
@@ -44,6 +47,9 @@ pub(crate) struct Node {
     pub(crate) cost: u64,
     /// The dearest way from the entry to its start, going round no loop.
     pub(crate) reach: u64,
+    /// Whether some way from the entry to here, or to the end of what has been read of it, meets no
+    /// check.
+    is_unchecked: bool,
     /// Whether some way leads straight out of the function or to a boundary.
     pub(crate) leaves: bool,
     /// Whether it ends in `unreachable`.
@@ -96,10 +102,16 @@ pub(crate) enum Side {
 }
 
 /// Takes a body apart.
-pub(crate) fn read(code: &Code<'_>, schedule: &Schedule) -> Result<Flow, Rejected> {
+pub(crate) fn read(
+    code: &Code<'_>,
+    callees: &Callees<'_>,
+    schedule: &Schedule,
+) -> Result<Flow, Rejected> {
     let mut walk = Walk {
         schedule,
-        counted: loops::find(code).into_iter().peekable(),
+        callees,
+        calls_unchecked: false,
+        counted: loops::find(code, callees).into_iter().peekable(),
         open_loops: Vec::new(),
         ahead: Vec::new(),
         nodes: Vec::new(),
@@ -109,6 +121,7 @@ pub(crate) fn read(code: &Code<'_>, schedule: &Schedule) -> Result<Flow, Rejecte
         moves: 0,
     };
     let entry = walk.node(Kind::Entry);
+    walk.nodes[entry as usize].is_unchecked = true;
     walk.start(entry, 0);
     walk.charge(schedule.locals(code.local_slots()));
     walk.open(Opener::Body);
@@ -122,6 +135,7 @@ pub(crate) fn read(code: &Code<'_>, schedule: &Schedule) -> Result<Flow, Rejecte
         nodes: walk.nodes,
         order: walk.order,
         ahead: walk.ahead,
+        calls_unchecked: walk.calls_unchecked,
     })
 }
 
@@ -154,6 +168,8 @@ struct OpenLoop {
 #[derive(Debug)]
 struct Walk<'s> {
     schedule: &'s Schedule,
+    callees: &'s Callees<'s>,
+    calls_unchecked: bool,
     counted: Peekable<std::vec::IntoIter<Counted>>,
     open_loops: Vec<OpenLoop>,
     ahead: Vec<Ahead>,
@@ -175,6 +191,9 @@ impl Walk<'_> {
             return Ok(());
         }
         self.price(op.class);
+        if let Operator::Call { function_index } = op.op {
+            self.charge(self.callees.folded(function_index).unwrap_or(0));
+        }
         let opened = self.counted.next_if(|counted| counted.index == index);
         if let Some(counted) = opened {
             self.open_loops.push(OpenLoop {
@@ -199,6 +218,7 @@ impl Walk<'_> {
             Some(all) => self.charge(all),
             None => {
                 self.charge(round);
+                self.check();
                 self.ahead.push(Ahead { counted, round });
             }
         }
@@ -224,12 +244,26 @@ impl Walk<'_> {
         }
     }
 
+    /// Notes that fuel is checked here.
+    fn check(&mut self) {
+        if let Some(here) = self.here {
+            self.nodes[here as usize].is_unchecked = false;
+        }
+    }
+
+    /// Notes a call of a defined function.
+    fn call(&mut self) {
+        let here = self.here.map(|here| &self.nodes[here as usize]);
+        self.calls_unchecked |= here.is_some_and(|here| here.is_unchecked);
+    }
+
     fn node(&mut self, kind: Kind) -> u32 {
         self.nodes.push(Node {
             start: 0,
             kind,
             cost: 0,
             reach: 0,
+            is_unchecked: false,
             leaves: false,
             aborts: false,
             ways: [None; 2],
@@ -247,9 +281,10 @@ impl Walk<'_> {
     /// Notes that control may go from `from`, which is complete, to `to`.
     fn reach(&mut self, from: u32, to: u32) {
         let source = &self.nodes[from as usize];
-        let reach = source.reach + source.cost;
+        let (reach, is_unchecked) = (source.reach + source.cost, source.is_unchecked);
         let target = &mut self.nodes[to as usize];
         target.reach = target.reach.max(reach);
+        target.is_unchecked |= is_unchecked && target.kind != Kind::Header;
     }
 
     /// Adds a way on which code can be put.
@@ -280,6 +315,13 @@ impl Walk<'_> {
         has_operands: bool,
     ) -> Result<(), Rejected> {
         match op {
+            Operator::Call { function_index } if self.callees.is_threaded(*function_index) => {
+                self.call();
+            }
+            Operator::CallIndirect { .. } => self.call(),
+            Operator::MemoryFill { .. }
+            | Operator::MemoryCopy { .. }
+            | Operator::MemoryInit { .. } => self.check(),
             Operator::Block { .. } => self.open(Opener::Block),
             Operator::Loop { .. } => self.open_loop(index),
             Operator::If { .. } => self.open_if(index)?,

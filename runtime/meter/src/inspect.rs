@@ -162,7 +162,7 @@ pub fn inspect(module: &[u8], profile: &Profile) -> Report {
     let mut read = reading::read(readable, profile);
     let (admission, kind) = match metered {
         Ok(metered) => {
-            metered::complete(&mut read.functions, &metered.bytes);
+            metered::complete(&mut read.functions, &read.params, &metered.bytes);
             let admitted = Admitted {
                 metered_bytes: metered.bytes.len() as u64,
                 init_cost: metered.init_cost,

@@ -9,6 +9,7 @@ mod admission;
 mod assemble;
 mod bodies;
 mod body;
+mod callees;
 mod callgraph;
 mod class;
 mod constants;

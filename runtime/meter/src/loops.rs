@@ -9,7 +9,8 @@
 
 use wasmparser::Operator;
 
-use crate::ir::Code;
+use crate::callees::Callees;
+use crate::ir::{Code, Op};
 use crate::schedule::Class;
 use crate::trips::{Relation, Trip, mask};
 
@@ -40,9 +41,10 @@ pub(crate) enum Bound {
 }
 
 /// The counted loops of a body, in the order of the text.
-pub(crate) fn find(code: &Code<'_>) -> Vec<Counted> {
+pub(crate) fn find(code: &Code<'_>, callees: &Callees<'_>) -> Vec<Counted> {
     let mut walk = Walk {
         code,
+        callees,
         frames: Vec::new(),
         operands: Vec::new(),
         locals: Vec::new(),
@@ -106,6 +108,7 @@ struct Frame {
 
 struct Walk<'c> {
     code: &'c Code<'c>,
+    callees: &'c Callees<'c>,
     frames: Vec<Frame>,
     operands: Vec<Value>,
     /// The locals that were set in each open block and their values, innermost last.
@@ -299,10 +302,7 @@ impl Walk<'_> {
 impl Walk<'_> {
     fn compute(&mut self, index: usize) {
         let op = &self.code.ops[index];
-        if matches!(
-            op.class,
-            Class::Call | Class::CallIndirect | Class::MemoryGrow | Class::Bulk
-        ) {
+        if !self.is_plain(op) {
             self.spoil();
         }
         let value = match op.op {
@@ -335,6 +335,17 @@ impl Walk<'_> {
             },
         };
         self.operands.push(value);
+    }
+
+    /// Whether an instruction goes on to the next one and charges nothing by itself.
+    fn is_plain(&self, op: &Op<'_>) -> bool {
+        match (&op.op, op.class) {
+            (Operator::Call { function_index }, _) => {
+                self.callees.folded(*function_index).is_some()
+            }
+            (_, Class::CallIndirect | Class::MemoryGrow | Class::Bulk) => false,
+            _ => true,
+        }
     }
 
     /// A sum, or a difference if `is_negated` says so of the right operand.

@@ -56,6 +56,7 @@ pub(crate) struct Temporaries {
     /// Stores of the largest group of each kind.
     pub(crate) f32_stores: u32,
     pub(crate) f64_stores: u32,
+    pub(crate) v128_stores: u32,
 }
 
 impl Temporaries {
@@ -70,7 +71,8 @@ impl Temporaries {
     fn need_stores(&mut self, group: &Group) {
         let stores = match group.shape {
             Shape::F32 => &mut self.f32_stores,
-            _ => &mut self.f64_stores,
+            Shape::F64 => &mut self.f64_stores,
+            Shape::F32x4 | Shape::F64x2 => &mut self.v128_stores,
         };
         *stores = (*stores).max(group.stores.len() as u32);
         // The sum of several is tested on the side.
@@ -81,14 +83,15 @@ impl Temporaries {
 
     /// Addresses that wait for the largest group.
     pub(crate) fn addresses(self) -> u32 {
-        self.f32_stores.max(self.f64_stores)
+        self.f32_stores.max(self.f64_stores).max(self.v128_stores)
     }
 
     /// Slots of 64 bits.
     pub(crate) fn slots(self) -> u64 {
         let scalars = u64::from(self.f32) + u64::from(self.f64);
         let stores = self.addresses() + self.f32_stores + self.f64_stores;
-        scalars + 2 * u64::from(self.v128) + u64::from(stores)
+        let vectors = u32::from(self.v128) + self.v128_stores;
+        scalars + u64::from(stores) + 2 * u64::from(vectors)
     }
 }
 

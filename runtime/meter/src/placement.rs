@@ -23,10 +23,10 @@ pub(crate) struct Charge {
 }
 
 /// Places the charges of a body, in the order of their places and at most one at each.
-pub(crate) fn place(flow: &Flow, calls: bool) -> Vec<Charge> {
+pub(crate) fn place(flow: &Flow) -> Vec<Charge> {
     let ahead = pay_ahead(flow);
     let dearest = flow.nodes.iter().map(|node| node.reach + node.cost).max();
-    let checks_entry = calls || dearest.unwrap_or(0) > UNCHECKED_COST_MAX;
+    let checks_entry = flow.calls_unchecked || dearest.unwrap_or(0) > UNCHECKED_COST_MAX;
 
     let mut charges = Vec::new();
     for index in &flow.order {

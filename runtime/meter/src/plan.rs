@@ -3,6 +3,7 @@
 use wasmparser::Operator;
 
 use crate::admission::cap;
+use crate::callees::Callees;
 use crate::flow::{self, Ahead};
 use crate::ir::Code;
 use crate::limits::FRAME_BYTES_MAX;
@@ -26,13 +27,17 @@ pub(crate) struct BodyPlan {
 }
 
 impl BodyPlan {
-    /// Decides about `code`; `imports` are the functions that are not defined.
+    /// Decides about `code`, whose callers may charge for it if `may_fold`.
     pub(crate) fn new(
         code: &Code<'_>,
-        imports: u32,
+        callees: &Callees<'_>,
+        may_fold: bool,
         schedule: &Schedule,
     ) -> Result<Self, Rejected> {
-        let fuel = FuelPlan::new(code, imports, schedule)?;
+        let mut fuel = FuelPlan::new(code, callees, schedule)?;
+        if may_fold {
+            fuel.fold();
+        }
         let nan = nan::plan(code)?;
         let frame = frame_bytes(code, &fuel, &nan);
         let at = Some(place(code.offset));
@@ -59,37 +64,61 @@ pub(crate) struct FuelPlan {
     pub(crate) aborts: bool,
     /// Whether an i32 must wait aside, while fuel is taken or handed on.
     pub(crate) needs_temporary: bool,
+    /// What a call costs, if the callers charge for it.
+    pub(crate) folded: Option<u64>,
+    /// Whether the body is one piece of code that does nothing about fuel but cost some.
+    is_straight: bool,
 }
 
 impl FuelPlan {
-    fn new(code: &Code<'_>, imports: u32, schedule: &Schedule) -> Result<Self, Rejected> {
-        let mut plan = Self::default();
+    fn new(code: &Code<'_>, callees: &Callees<'_>, schedule: &Schedule) -> Result<Self, Rejected> {
+        let mut plan = Self {
+            is_straight: true,
+            ..Self::default()
+        };
         for op in code.ops.iter().filter(|op| op.is_live) {
-            plan.note(&op.op, imports);
+            plan.note(&op.op, callees);
         }
-        let flow = flow::read(code, schedule)?;
-        plan.charges = placement::place(&flow, plan.calls);
+        let flow = flow::read(code, callees, schedule)?;
+        plan.is_straight &= flow.nodes.len() == 1 && flow.ahead.is_empty();
+        plan.charges = placement::place(&flow);
         plan.ahead = flow.ahead;
         plan.is_checked |= !plan.ahead.is_empty();
         plan.is_checked |= plan.charges.iter().any(|charge| charge.is_checked);
         Ok(plan)
     }
 
+    /// Leaves the charge to the callers, if one charge is all there is.
+    fn fold(&mut self) {
+        if self.is_straight && !self.is_checked {
+            let charges = std::mem::take(&mut self.charges);
+            self.folded = Some(charges.iter().map(|charge| charge.amount).sum());
+        }
+    }
+
     /// Notes what the function needs because of an instruction.
-    fn note(&mut self, op: &Operator<'_>, imports: u32) {
+    fn note(&mut self, op: &Operator<'_>, callees: &Callees<'_>) {
         match op {
-            Operator::Call { function_index } => self.calls |= *function_index >= imports,
+            Operator::Call { function_index } => {
+                self.calls |= callees.defined(*function_index).is_some();
+                self.is_straight = false;
+            }
             Operator::CallIndirect { .. } => {
                 self.calls = true;
                 self.needs_temporary = true;
+                self.is_straight = false;
             }
+            Operator::MemoryGrow { .. } | Operator::Return => self.is_straight = false,
             Operator::MemoryFill { .. }
             | Operator::MemoryCopy { .. }
             | Operator::MemoryInit { .. } => {
                 self.is_checked = true;
                 self.needs_temporary = true;
             }
-            Operator::Unreachable => self.aborts = true,
+            Operator::Unreachable => {
+                self.aborts = true;
+                self.is_straight = false;
+            }
             _ => {}
         }
     }

@@ -36,12 +36,12 @@ impl Schedule {
             0, // Move
             1, // Loop
             1, // Br
-            1, // BrIf
-            3, // If
-            3, // BrTable
-            5, // Call
-            10, // CallIndirect
-            1, // Select
+            2, // BrIf
+            2, // If
+            4, // BrTable
+            12, // Call
+            24, // CallIndirect
+            2, // Select
             1, // Global
             1, // MemorySize
             1, // Load
@@ -50,40 +50,40 @@ impl Schedule {
             32, // Bulk
             100, // DataDrop
             1, // Integer
-            1, // IntegerMul
+            2, // IntegerMul
             1, // IntegerCount
             10, // I32Div
             14, // I64Div
             1, // FloatBits
-            1, // FloatCast
+            8, // FloatCast
             2, // FloatCompare
-            2, // Float
-            2, // FloatRound
+            1, // Float
+            8, // FloatRound
             6, // FloatMinMax
-            4, // F32Div
-            6, // F64Div
-            6, // F32Sqrt
-            10, // F64Sqrt
+            16, // F32Div
+            8, // F64Div
+            16, // F32Sqrt
+            16, // F64Sqrt
             2, // ConvertSigned
             4, // ConvertUnsigned
-            8, // Truncate
+            6, // Truncate
             1, // Vector
             1, // VectorLoad
             1, // VectorStore
-            2, // VectorShuffle
+            3, // VectorShuffle
             2, // VectorFloat
-            4, // VectorMinMax
-            4, // I64x2Mul
-            10, // F32x4Div
-            12, // F64x2Div
-            6, // F32x4Sqrt
-            14, // F64x2Sqrt
-            4, // VectorConvertUnsigned
-            8, // VectorTruncate
+            24, // VectorMinMax
+            24, // I64x2Mul
+            20, // F32x4Div
+            24, // F64x2Div
+            24, // F32x4Sqrt
+            32, // F64x2Sqrt
+            10, // VectorConvertUnsigned
+            10, // VectorTruncate
         ],
         moves_per_fuel: 8,
-        locals_per_fuel: 8,
-        bulk_shift: 3,
+        locals_per_fuel: 4,
+        bulk_shift: 2,
         page: 65_536,
         init: 20_000,
         init_bytes_per_fuel: 8,
@@ -163,8 +163,8 @@ mod tests {
         for (index, class) in Class::ALL.into_iter().enumerate() {
             assert_eq!(class as usize, index);
         }
-        assert_eq!(Schedule::V1.price(Class::CallIndirect), 10);
-        assert_eq!(Schedule::V1.price(Class::VectorTruncate), 8);
+        assert_eq!(Schedule::V1.price(Class::CallIndirect), 24);
+        assert_eq!(Schedule::V1.price(Class::VectorTruncate), 10);
     }
 
     #[test]

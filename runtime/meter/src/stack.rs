@@ -123,6 +123,13 @@ impl<'g> Stack<'g> {
         found.is_some_and(|found| found.is_in_table || found.need.depth)
     }
 
+    /// Whether a function is neither in the table, where its type is fixed, nor on a cycle, where
+    /// some caller is written before it.
+    pub(crate) fn is_only_called(&self, function: u32) -> bool {
+        let found = self.functions.get(function as usize);
+        found.is_some_and(|found| !found.is_in_table && !found.is_on_cycle)
+    }
+
     fn below(&self, node: Node) -> Need {
         let callees = self.graph.callees(node).map(|callee| match callee {
             Node::Function(function) => self.functions[function as usize].need,

@@ -13,7 +13,6 @@ mod index;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::artifact::{Artifact, ArtifactError, CodeId, check_file};
@@ -70,7 +69,6 @@ pub struct CodeCache {
     flights: Cache<()>,
     index: Mutex<Index>,
     faults: Mutex<(Vec<CodeFault>, u64)>,
-    temporary: AtomicU64,
 }
 
 impl std::fmt::Debug for CodeCache {
@@ -123,7 +121,6 @@ impl CodeCache {
             flights: Cache::new(FAILURES_MAX),
             index: Mutex::new(index),
             faults: Mutex::default(),
-            temporary: AtomicU64::new(0),
         };
         faults.into_iter().for_each(|fault| cache.tell(fault));
         cache.evict(None);
@@ -206,12 +203,7 @@ impl CodeCache {
     pub fn put(&self, artifact: &Artifact) -> Result<File, ArtifactError> {
         let id = artifact.id();
         let bytes = artifact.to_bytes(&self.entry_key(id));
-        let name = format!(
-            ".{}-{}.tmp",
-            std::process::id(),
-            self.temporary.fetch_add(1, Ordering::Relaxed)
-        );
-        let file = disk::write(&self.folder, &name, &self.path(id), &bytes).map_err(|error| {
+        let file = disk::write(&self.folder, &self.path(id), &bytes).map_err(|error| {
             ArtifactError::Io {
                 reason: error.to_string(),
             }

@@ -55,7 +55,7 @@ const FEATURES_OFF: [WasmFeatures; 16] = [
 /// What compiled code depends on beside its module: equal ids run each other's code.
 ///
 /// It covers the engine's version and settings, the processor with its features, and the versions
-/// of the pass.
+/// and prices of the pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct EngineId([u8; 32]);
 
@@ -71,6 +71,7 @@ impl EngineId {
         ] {
             hasher.0.update(&version.to_le_bytes());
         }
+        hasher.0.update(&haar_meter::schedule::Schedule::V1.hash());
         Self(*hasher.0.finalize().as_bytes())
     }
 

@@ -28,6 +28,7 @@ mod guest;
 mod machine;
 mod native;
 mod outcome;
+mod play;
 mod preinit;
 mod prepare;
 #[cfg(target_os = "linux")]
@@ -47,11 +48,12 @@ pub use compiler::Compiler;
 pub use engine::EngineId;
 pub use haar_meter::{GuestKind, Rejected};
 pub use outcome::Abstain;
+pub use play::Runner;
 pub use preinit::{
     EXPORT_INIT, INIT_FUEL_MAX, PreinitError, Preinitialised, preinit, preinit_within,
 };
 pub use prepare::{PrepareError, Prepared};
-pub use sandbox::{Run, RunSpec, Runner, Sandbox, SandboxConfig, SandboxError};
+pub use sandbox::{Run, RunSpec, Sandbox, SandboxConfig, SandboxError};
 pub use seal::CodeKey;
 pub use trusted::{
     Access, Directory, TrustedError, TrustedInput, TrustedOutput, TrustedSpec, Unverified,

@@ -1,15 +1,12 @@
 //! The door of this crate: prepare a module, run a spec.
 
 use std::fs::File;
-use std::marker::PhantomData;
 use std::num::NonZero;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use haar_meter::{GuestKind, fuel_at_start};
-use haar_records::{Fuel, Outcome, Profile, RunConfig, money};
-use haar_wasi::{Environment, Wasi};
-use wasmtime::{Engine, Linker, Store};
+use haar_meter::GuestKind;
+use haar_records::{Fuel, Outcome, Profile, RunConfig};
+use wasmtime::{Engine, Linker};
 
 use crate::artifact::{Artifact, ArtifactError, CodeId};
 use crate::cache::Cache;
@@ -18,14 +15,12 @@ use crate::code_cache::CodeCache;
 use crate::compiler::Compiler;
 use crate::crew::Crew;
 use crate::engine::engine;
-use crate::environment::{environment, is_plain};
 use crate::guest::{Guest, linker};
-use crate::machine::Machine;
 use crate::native;
-use crate::outcome::{Abstain, outcome, unstarted};
-use crate::prepare::{Linked, PrepareError, Prepared, meter_profile, pages_limit};
+use crate::outcome::Abstain;
+use crate::play::{Runner, Shared};
+use crate::prepare::{PrepareError, Prepared, meter_profile};
 use crate::seal::CodeKey;
-use crate::seats::Seats;
 use crate::stack::with_stack;
 
 /// The most runs at once that a sandbox can be made for: each reserves 4 GiB of address space.
@@ -115,15 +110,7 @@ impl Sandbox {
         Ok(Self {
             compiler: Compiler::over(engine.clone()),
             crew: Crew::new(concurrency, Compiler::STACK_BYTES),
-            shared: Arc::new(Shared {
-                engine,
-                seats: Seats::new(concurrency),
-                untouched: Wasi::new(Environment::default())
-                    .map_err(|fault| SandboxError::Engine {
-                        reason: fault.to_string(),
-                    })?
-                    .transcript(),
-            }),
+            shared: Arc::new(Shared::new(engine, concurrency)?),
             linker,
             cache: Cache::new(config.prepared_max),
             #[cfg(unix)]
@@ -162,7 +149,10 @@ impl Sandbox {
             #[cfg(unix)]
             if let Some(code) = &self.code {
                 let file = code.find_or_compile(id, compile)?;
-                return Ok(self.load_file(file, &code.entry_key(id))?);
+                // What cannot be mapped is compiled for this process alone.
+                if let Ok(prepared) = self.load_file(file, &code.entry_key(id)) {
+                    return Ok(prepared);
+                }
             }
             Ok(self.load(&compile()?)?)
         })
@@ -187,10 +177,7 @@ impl Sandbox {
     /// Blocks until a thread is free and the run is over; fuel bounds how long that can take. More
     /// than a few that wait are sent away: [`Abstain::Busy`].
     pub fn run(&self, prepared: &Prepared, spec: &RunSpec<'_>) -> Result<Run, Abstain> {
-        let order = match self.shared.order(prepared, spec)? {
-            Ok(order) => order,
-            Err(unstarted) => return Ok(unstarted),
-        };
+        let order = self.shared.order(prepared, spec)?;
         let shared = Arc::clone(&self.shared);
         let linked = Arc::clone(&prepared.0);
         // The thread outlives this call, so it gets an input of its own.
@@ -207,7 +194,8 @@ impl Sandbox {
     /// Gives `work` a thread that is made for runs, for as long as it wants: for those who run many
     /// and would rather not change threads for each.
     ///
-    /// It holds one seat all the time.
+    /// It holds one seat all the time. A run that panics is an abstention and leaves the thread to
+    /// its owner, who does well to end it.
     pub fn with_runner<T: Send>(
         &self,
         work: impl FnOnce(&Runner<'_>) -> T + Send,
@@ -215,111 +203,9 @@ impl Sandbox {
         let seat = self.shared.seats.take();
         let value = with_stack("haar-runner", Compiler::STACK_BYTES, || {
             Engine::tls_eager_initialize();
-            work(&Runner {
-                shared: &self.shared,
-                stays: PhantomData,
-            })
+            work(&Runner::new(&self.shared))
         })?;
         drop(seat);
         Ok(value)
-    }
-}
-
-/// A seat and the thread that belongs to it.
-pub struct Runner<'a> {
-    shared: &'a Shared,
-    /// Only this thread has the stack for it.
-    stays: PhantomData<*const ()>,
-}
-
-impl std::fmt::Debug for Runner<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Runner").finish_non_exhaustive()
-    }
-}
-
-impl Runner<'_> {
-    /// As [`Sandbox::run`], on this thread and at once.
-    pub fn run(&self, prepared: &Prepared, spec: &RunSpec<'_>) -> Result<Run, Abstain> {
-        let order = match self.shared.order(prepared, spec)? {
-            Ok(order) => order,
-            Err(unstarted) => return Ok(unstarted),
-        };
-        // The instance is dropped with the panic, so nothing half-done is seen by anybody.
-        catch_unwind(AssertUnwindSafe(|| {
-            self.shared.play(&prepared.0, order, spec.input)
-        }))
-        .unwrap_or(Err(Abstain::Panicked))
-    }
-}
-
-/// What every thread needs for a run.
-struct Shared {
-    engine: Engine,
-    seats: Seats,
-    /// The transcript of a guest that has called nothing.
-    untouched: [u8; 32],
-}
-
-/// A run that can begin.
-struct Order {
-    wasi: Option<Wasi>,
-    fuel: i64,
-    fuel_max: Fuel,
-    output_bytes_max: u32,
-}
-
-impl Shared {
-    /// What a spec asks for, or the end of a run that cannot even begin.
-    fn order(
-        &self,
-        prepared: &Prepared,
-        spec: &RunSpec<'_>,
-    ) -> Result<Result<Order, Run>, Abstain> {
-        let config = spec.config;
-        if prepared.id().pages_max != pages_limit(config) || config.profile != Profile::V1 {
-            return Err(Abstain::OtherConfig);
-        }
-        if spec.fuel_max > money::FUEL_MAX {
-            return Err(Abstain::BadSpec {
-                reason: "no run may use that much fuel".to_owned(),
-            });
-        }
-        let mut wasi = None;
-        if prepared.0.has_imports || !is_plain(prepared.kind(), config) {
-            wasi = Some(Wasi::new(environment(
-                config,
-                prepared.kind(),
-                spec.input,
-            )?)?);
-        }
-        let Some(fuel) = fuel_at_start(spec.fuel_max.0, prepared.init_cost()) else {
-            return Ok(Err(Run {
-                outcome: unstarted(spec.fuel_max),
-                output: Vec::new(),
-                log: Vec::new(),
-                transcript: self.untouched,
-            }));
-        };
-        Ok(Ok(Order {
-            wasi,
-            fuel,
-            fuel_max: spec.fuel_max,
-            output_bytes_max: config.profile.output_bytes_max,
-        }))
-    }
-
-    fn play(&self, linked: &Linked, order: Order, input: &[u8]) -> Result<Run, Abstain> {
-        let store = Store::new(&self.engine, Guest::new(order.wasi, linked.store_limits()));
-        let mut machine = Machine::new(linked, store, order.fuel)?;
-        let result = machine.play(input, order.output_bytes_max);
-        let (rest, log, transcript) = machine.finish(self.untouched);
-        let (outcome, output) = outcome(order.fuel_max, result, rest)?;
-        Ok(Run {
-            outcome,
-            output,
-            log,
-            transcript,
-        })
     }
 }

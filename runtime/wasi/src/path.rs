@@ -34,11 +34,7 @@ impl RawPath {
 
     /// How many steps the walk can have.
     pub(crate) fn components(&self) -> u64 {
-        let bytes = self.bytes.as_deref().unwrap_or_default();
-        bytes
-            .split(|byte| *byte == b'/')
-            .filter(|part| !part.is_empty())
-            .count() as u64
+        Parts(self.bytes.as_deref().unwrap_or_default()).count() as u64
     }
 
     /// The path, if it has the form of one.
@@ -69,7 +65,7 @@ impl Path {
         if text.starts_with('/') {
             return Err(Errno::NotPermitted);
         }
-        if text.split('/').any(|part| NAME_BYTES_MAX < part.len()) {
+        if Parts(text.as_bytes()).any(|part| NAME_BYTES_MAX < part.len()) {
             return Err(Errno::NameTooLong);
         }
         Ok(Self { text })
@@ -77,11 +73,31 @@ impl Path {
 
     /// The parts in order; repeated slashes count as one.
     pub(crate) fn parts(&self) -> impl Iterator<Item = &str> {
-        self.text.split('/').filter(|part| !part.is_empty())
+        // A slash is a character of its own, so what stands between two is text.
+        Parts(self.text.as_bytes()).map(|part| str::from_utf8(part).unwrap_or_default())
     }
 
     /// Whether a trailing slash demands a directory.
     pub(crate) fn demands_directory(&self) -> bool {
         self.text.ends_with('/')
+    }
+}
+
+/// What stands between slashes.
+///
+/// Byte by byte, because a path may be all slashes: four thousand of them are one part, and must
+/// not take longer than they cost.
+struct Parts<'a>(&'a [u8]);
+
+impl<'a> Iterator for Parts<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let start = self.0.iter().position(|byte| *byte != b'/')?;
+        let rest = self.0.get(start..)?;
+        let len = rest.iter().position(|byte| *byte == b'/');
+        let (part, rest) = rest.split_at(len.unwrap_or(rest.len()));
+        self.0 = rest;
+        Some(part)
     }
 }

@@ -68,11 +68,10 @@ impl Wasi {
         let new_start = self.descriptors.directory(call.u32(3))?;
         let from = self.tree.walk(old_start, &old.parse()?)?;
         let to = self.tree.walk(new_start, &new.parse()?)?;
-        if self.tree.is_directory(from.found()?) {
-            // To find out whether it would move into itself, the way up is walked.
-            call.pay(0, COMPONENT_PRICE * self.tree.depth(to.parent))?;
-        }
-        Ok(self.tree.rename(&from, &to)?)
+        // Whether a directory would move into itself is only seen on the way up from there.
+        let way = self.tree.way_up(from.found()?, to.parent);
+        call.pay(0, COMPONENT_PRICE * way.directories)?;
+        Ok(self.tree.rename(&from, &to, way)?)
     }
 
     pub(crate) fn path_filestat_get<M: GuestMemory>(

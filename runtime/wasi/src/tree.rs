@@ -6,6 +6,7 @@
 mod change;
 mod content;
 mod entries;
+mod hash;
 mod sizes;
 mod walk;
 
@@ -17,7 +18,7 @@ use crate::environment::{EnvironmentFault, NODES_MAX};
 use crate::path::Path;
 pub(crate) use content::{Content, NoMemory, lengthen};
 use entries::Entries;
-pub(crate) use walk::Place;
+pub(crate) use walk::{Place, WayUp};
 
 /// A node's number: given once, in order of creation, and never again.
 pub(crate) type Inode = u64;

@@ -235,6 +235,33 @@ async fn an_initialisation_that_fails_publishes_nothing() {
         .problem(404, "unknown-function");
 }
 
+#[tokio::test]
+async fn an_http_function_gets_the_request_that_a_hub_would_make() {
+    let fog = crate::fog::shared().await;
+    let request = fog.buyer.request(reqwest::Method::POST, "/f/markdown/");
+    let answer = fog.buyer.send(request.body("# Fog\n")).await;
+
+    let (folder, path) = with_module(&guests::example("markdown"));
+    let input = folder.path().join("page.md");
+    std::fs::write(&input, "# Fog\n").unwrap();
+    let input = input.to_str().unwrap();
+    let ended = run(verb("run", &path, &["--input", input])).await;
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    assert_eq!(ended.stdout, answer.body);
+    assert!(
+        ended.stderr.contains("response     200"),
+        "{}",
+        ended.stderr
+    );
+    let ran = record(&run(verb("run", &path, &["--input", input, "--json"])).await);
+    assert_eq!(ran["output_hash"], answer.header("haar-output"));
+
+    let help = run(verb("run", &path, &["--request", "DELETE /x"])).await;
+    assert!(help.stderr.contains("response     405"), "{}", help.stderr);
+    let ended = run(verb("run", &path, &["--header", "cookie: a=b"])).await;
+    assert_eq!(ended.code, 2);
+}
+
 /// Writes what the file `note` in the first directory holds.
 fn reader() -> Vec<u8> {
     let text = r#"(module

@@ -1,6 +1,7 @@
 //! Everything else that strangers send: manifests, response frames, names, and what hub and miner
 //! say to each other.
 
+use anyhow::Result;
 use haar_meter::{Profile, Rejected, SECTION_MANIFEST, meter};
 use haar_records::http_frame::{HEADERS_ALLOWED, Request, Response};
 use haar_records::wire::{self, Hello, ToHub, ToMiner, Welcome};
@@ -9,6 +10,7 @@ use wasm_encoder::{CustomSection, RawCustomSection, Section};
 
 use super::Target;
 use super::chance::Chance;
+use super::frames::{self, Frames};
 use super::mutate::scratch;
 use super::records;
 
@@ -19,15 +21,17 @@ const SIGNATURES_ONE_IN: u8 = 32;
 pub struct Manifest {
     messages: Vec<Vec<u8>>,
     module: Vec<u8>,
+    frames: Frames,
 }
 
 impl Manifest {
-    pub fn new() -> Self {
+    pub fn new() -> Result<Self> {
         let text = r#"(module (memory (export "memory") 1) (func (export "_start")))"#;
-        Self {
+        Ok(Self {
             messages: records::messages(),
-            module: wat::parse_str(text).expect("the text stands here"),
-        }
+            module: wat::parse_str(text)?,
+            frames: Frames::new()?,
+        })
     }
 }
 
@@ -41,6 +45,8 @@ impl Target for Manifest {
             }
             1..4 => response(chance),
             4..6 => text(chance).into_bytes(),
+            6 => frames::make(chance),
+            7 => frames::make_artifact(chance),
             _ if chance.one_in(8) => cbor(chance),
             _ => self.messages[chance.below(self.messages.len())].clone(),
         };
@@ -59,6 +65,8 @@ impl Target for Manifest {
             0 => self.section(bytes),
             1..4 => frame(bytes),
             4..6 => names(&String::from_utf8_lossy(bytes)),
+            6 => self.frames.check(bytes),
+            7 => frames::artifact(bytes),
             _ => messages(bytes),
         }
     }

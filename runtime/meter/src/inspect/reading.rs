@@ -26,6 +26,10 @@ pub(super) struct Reading {
     pub(super) manifest: Option<Vec<u8>>,
     pub(super) functions: Vec<FunctionReport>,
     pub(super) unread_from: Option<u64>,
+    /// Parameters of each defined function, in the order of `functions`.
+    pub(super) params: Vec<u32>,
+    /// Parameters of each type.
+    types: Vec<u32>,
     names: BTreeMap<u32, String>,
     /// Functions alone; other imports are refused and only shown.
     imported_functions: u32,
@@ -69,23 +73,19 @@ impl Reading {
     ) -> Result<bool, BinaryReaderError> {
         match payload {
             Payload::Version { encoding, .. } => return Ok(encoding == Encoding::Module),
-            Payload::ImportSection(section) => {
-                for import in section.into_imports() {
-                    let import = import?;
-                    if self.imports.len() as u64 >= limits::FUNCTIONS_MAX {
-                        return Ok(false);
-                    }
-                    if let TypeRef::Func(_) = import.ty {
-                        self.imported_functions += 1;
-                        self.import_places.push(self.imports.len());
-                    }
-                    self.imports.push(ImportReport {
-                        module: shorten(import.module),
-                        name: shorten(import.name),
-                        call_sites: 0,
-                    });
+            Payload::TypeSection(section) => {
+                for ty in section.into_iter_err_on_gc_types() {
+                    let params = u32::try_from(ty?.params().len());
+                    self.types.push(params.unwrap_or(u32::MAX));
                 }
             }
+            Payload::FunctionSection(section) => {
+                for ty in section {
+                    let params = self.types.get(ty? as usize);
+                    self.params.push(params.copied().unwrap_or(0));
+                }
+            }
+            Payload::ImportSection(section) => return self.read_imports(section),
             Payload::MemorySection(section) => {
                 for memory in section {
                     let memory = memory?;
@@ -121,6 +121,28 @@ impl Reading {
             }
             Payload::CustomSection(section) => self.read_custom(&section),
             _ => {}
+        }
+        Ok(true)
+    }
+
+    fn read_imports(
+        &mut self,
+        section: wasmparser::ImportSectionReader<'_>,
+    ) -> Result<bool, BinaryReaderError> {
+        for import in section.into_imports() {
+            let import = import?;
+            if self.imports.len() as u64 >= limits::FUNCTIONS_MAX {
+                return Ok(false);
+            }
+            if let TypeRef::Func(_) = import.ty {
+                self.imported_functions += 1;
+                self.import_places.push(self.imports.len());
+            }
+            self.imports.push(ImportReport {
+                module: shorten(import.module),
+                name: shorten(import.name),
+                call_sites: 0,
+            });
         }
         Ok(true)
     }

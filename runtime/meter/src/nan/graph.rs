@@ -27,7 +27,7 @@ pub(crate) enum Site {
     Local { before: u32, local: u32 },
     /// On top of the stack, after this instruction.
     Top { after: u32 },
-    /// In memory, at this scalar store.
+    /// In memory, at this store.
     Store { at: u32 },
 }
 

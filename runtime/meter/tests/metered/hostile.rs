@@ -139,8 +139,47 @@ fn bombs_are_refused_or_metered_in_one_pass() {
         let wat = format!("(module {start} (func (local v128) {body}))");
         answers(&wat::parse_str(wat).unwrap());
     }
+    let counted: String = (0..499).rev().fold(String::new(), |inner, index| {
+        format!("(loop {inner} {})", count_down(index))
+    });
+    let beside = format!("(loop {})", count_down(7)).repeat(60_000);
+    let table = format!("(br_table {} (i32.const 0))", "0 ".repeat(10_000));
+    let tables = format!("(block {table})").repeat(300);
+    let arms = "(if (i32.const 1) (then (br_if 0 (i32.const 1))) (else (br 1)))".repeat(60_000);
+    for body in [counted, beside, tables, format!("(block {arms})")] {
+        let locals = "i32 ".repeat(600);
+        let wat = format!("(module {start} (func (local {locals}) {body}))");
+        answers(&wat::parse_str(wat).unwrap());
+    }
     let functions = "(func)".repeat(90_000);
     answers(&wat::parse_str(format!("(module {start} {functions})")).unwrap());
+}
+
+/// Goes round while the local is not zero.
+fn count_down(local: u32) -> String {
+    format!("(br_if 0 (local.tee {local} (i32.sub (local.get {local}) (i32.const 1))))")
+}
+
+#[test]
+fn graphs_of_calls_of_any_shape_are_followed_in_one_pass() {
+    let start = r#"(memory (export "memory") 1) (func (export "_start"))"#;
+    let chain: String = (0..50_000)
+        .map(|index| format!("(func (call {}))", index + 2))
+        .collect();
+    let everything = "(call_indirect (type $t) (i32.const 0))".repeat(50);
+    let table = format!(
+        "(type $t (func)) (table 500000 funcref) (elem (i32.const 0) func {})",
+        "$all ".repeat(500_000)
+    );
+    let through = format!("(func {everything})").repeat(2_000);
+    for functions in [
+        format!("{chain} (func)"),
+        format!("{chain} (func (call 1))"),
+        format!("{table} (func $all {everything}) {through}"),
+    ] {
+        let bytes = wat::parse_str(format!("(module {start} {functions})")).unwrap();
+        meter(&bytes, &PROFILE).unwrap();
+    }
 }
 
 #[test]

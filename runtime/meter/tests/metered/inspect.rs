@@ -112,6 +112,24 @@ fn loops_inside_each_other_are_counted_by_their_depth() {
     assert!(start.loops_precharged.unwrap() <= 5);
 }
 
+#[test]
+fn a_loop_whose_rounds_are_known_before_it_starts_is_shown_as_charged_ahead() {
+    let report = look(
+        r#"(module (memory (export "memory") 1)
+            (func $counted (param i32) (result i32) (local $i i32)
+                (loop $next
+                    (local.set $i (i32.add (local.get $i) (i32.const 1)))
+                    (br_if $next (i32.lt_u (local.get $i) (local.get 0))))
+                (local.get $i))
+            (func $open (param i32)
+                (loop $again (br_if $again (i32.load (local.get 0)))))
+            (func (export "_start") (drop (call $counted (i32.const 9))) (call $open (i32.const 0))))"#,
+    );
+    assert_eq!(function(&report, "counted").loops_precharged, Some(1));
+    assert_eq!(function(&report, "open").loops_precharged, Some(0));
+    assert_eq!(report.totals().loops_precharged, 1);
+}
+
 /// Expects a refusal in this function, with something to do about it.
 #[track_caller]
 fn check_refused(text: &str, code: &str, in_function: Option<&str>) -> Report {

@@ -196,6 +196,34 @@ fn a_loop_that_calls_checks_each_round() {
 }
 
 #[test]
+fn a_loop_that_calls_a_function_its_callers_pay_for_is_counted() {
+    let parts = "(func $g (param i32) (result i32) (i32.mul (local.get 0) (i32.const 3)))";
+    let body = "(loop (i32.store (i32.const 0) (call $g (local.get $i)))
+        (br_if 0 (local.tee $i (i32.sub (local.get $i) (i32.const 1)))))";
+    let wat = module(parts, body);
+    assert_eq!(checks_in_loops(&wat), 0);
+    let ran = run(&wat, "f", &[Val::I32(50), Val::I32(0)], PLENTY);
+    assert_eq!(ran.used, oracle::run(&wat, "f", &[50, 0]).unwrap().fuel);
+}
+
+#[test]
+fn only_functions_in_one_piece_leave_their_charge_to_their_callers() {
+    let kept = [
+        "(func $g (if (i32.const 1) (then (drop (i32.eqz (i32.const 1))))))",
+        "(func $g (memory.fill (i32.const 0) (i32.const 0) (i32.const 8)))",
+        "(func $g (call $h)) (func $h)",
+        "(func $g) (table 1 funcref) (elem (i32.const 0) $g)",
+        "(func $g) (export \"g\" (func $g))",
+        "(func $g) (start $g)",
+        "(func $g return)",
+    ];
+    let body = "(loop (call $g) (br_if 0 (local.tee $i (i32.sub (local.get $i) (i32.const 1)))))";
+    for parts in kept {
+        assert_eq!(checks_in_loops(&module(parts, body)), 1, "{parts}");
+    }
+}
+
+#[test]
 fn a_local_set_in_an_inner_loop_is_not_known_after_it() {
     // The inner loop steps $i, too: it ends at 0 and the outer one sets it anew.
     let body = "(local.set $m (i32.const 3))

@@ -2,7 +2,7 @@
 //!
 //! Each instruction of the original is preceded by `count += price`. Slow, and nothing to prove.
 
-use haar_meter::schedule::{Class, Schedule, class};
+use haar_meter::schedule::{Class, class};
 use wasm_encoder::reencode::{Error, Reencode, RoundtripReencoder, utils};
 use wasm_encoder::{
     CodeSection, ExportKind, ExportSection, Function, GlobalSection, GlobalType, Instruction,
@@ -12,6 +12,7 @@ use wasmparser::{FunctionBody, Operator, Parser, Payload};
 use wasmtime::Val;
 
 use crate::engine::count_plain;
+use crate::prices::ROUND;
 
 const NAME: &str = "count";
 
@@ -74,7 +75,7 @@ impl Counter {
     /// Adds what the moves since the last end of a piece cost.
     fn end_piece(&self, code: &mut Function, moves: u32) {
         code.instruction(&Instruction::LocalGet(moves));
-        code.instruction(&Instruction::I64Const(Schedule::V1.moves_per_fuel.into()));
+        code.instruction(&Instruction::I64Const(ROUND.moves_per_fuel.into()));
         code.instruction(&Instruction::I64DivU);
         self.add_top(code);
         code.instruction(&Instruction::I64Const(0));
@@ -84,7 +85,7 @@ impl Counter {
     fn before(&self, code: &mut Function, op: &Operator<'_>, temporaries: u32) {
         let (moves, length) = (temporaries, temporaries + 1);
         let class = class(op, true).unwrap();
-        self.add(code, Schedule::V1.price(class));
+        self.add(code, ROUND.price(class));
         if class == Class::Move {
             code.instruction(&Instruction::LocalGet(moves));
             code.instruction(&Instruction::I64Const(1));
@@ -97,9 +98,7 @@ impl Counter {
         if class == Class::Bulk {
             code.instruction(&Instruction::LocalTee(length));
             code.instruction(&Instruction::LocalGet(length));
-            code.instruction(&Instruction::I32Const(
-                Schedule::V1.bulk_shift.cast_signed(),
-            ));
+            code.instruction(&Instruction::I32Const(ROUND.bulk_shift.cast_signed()));
             code.instruction(&Instruction::I32ShrU);
             code.instruction(&Instruction::I64ExtendI32U);
             self.add_top(code);
@@ -120,7 +119,7 @@ impl Counter {
         code.instruction(&Instruction::I32Ne);
         code.instruction(&Instruction::Select);
         code.instruction(&Instruction::I64ExtendI32U);
-        code.instruction(&Instruction::I64Const(Schedule::V1.page.into()));
+        code.instruction(&Instruction::I64Const(ROUND.page.into()));
         code.instruction(&Instruction::I64Mul);
         self.add_top(code);
     }
@@ -180,7 +179,7 @@ impl Reencode for Counter {
         runs.extend([(1, ValType::I64), (2, ValType::I32)]);
 
         let mut code = Function::new(runs);
-        self.add(&mut code, slots / u64::from(Schedule::V1.locals_per_fuel));
+        self.add(&mut code, slots / u64::from(ROUND.locals_per_fuel));
         let mut reader = body.get_operators_reader()?;
         while !reader.eof() {
             let op = reader.read()?;

@@ -8,7 +8,7 @@ use crate::engine::{PLENTY, run};
 use crate::nan_programs::program;
 
 /// Runs the original with a canonical NaN after every operation: the Deterministic profile.
-fn run_deterministic(wat: &str, args: &[Val]) -> (i32, Vec<u8>) {
+pub fn run_deterministic(wat: &str, args: &[Val]) -> (i32, Vec<u8>) {
     let mut config = Config::new();
     config.cranelift_nan_canonicalization(true);
     let engine = Engine::new(&config).unwrap();
@@ -38,14 +38,9 @@ fn check(choices: &[u8], x: i32, y: i32) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-/// How many programs: `HAAR_NAN_PROGRAMS` says more.
-fn programs() -> u32 {
-    let asked = std::env::var("HAAR_NAN_PROGRAMS");
-    asked.ok().and_then(|text| text.parse().ok()).unwrap_or(200)
-}
-
+// `PROPTEST_CASES` runs more of them.
 proptest! {
-    #![proptest_config(ProptestConfig { cases: programs(), failure_persistence: None, max_shrink_iters: 300, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, max_shrink_iters: 300, ..ProptestConfig::default() })]
 
     #[test]
     fn float_programs_leave_the_bits_of_the_deterministic_profile(

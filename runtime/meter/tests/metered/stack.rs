@@ -116,8 +116,9 @@ fn only_functions_that_need_the_depth_take_it() {
          (type $t (func)) (table 1 funcref) (elem (i32.const 0) $listed) (func $listed)",
         "(call $caller)",
     );
-    // leaf, caller, loop, above, listed, _start, and the door of _start.
-    assert_eq!(parameters(&wat), [1, 1, 2, 2, 2, 1, 0]);
+    // The leaf, for which its callers pay, takes nothing; caller, loop, above, listed, _start, and
+    // the door of _start.
+    assert_eq!(parameters(&wat), [0, 1, 2, 2, 2, 1, 0]);
 }
 
 #[test]

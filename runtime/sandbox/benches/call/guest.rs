@@ -109,6 +109,41 @@ fn function(wat: &mut String, index: u32, data_at: u32, salt: u32) {
     .unwrap();
 }
 
+/// A reactor whose `_initialize` fills a table of 4,096 words, as a regular expression or a parser
+/// does before its first call.
+pub fn with_table() -> Vec<u8> {
+    let wat = r#"(module
+        (memory (export "memory") 2)
+        (func (export "haar_abi_v1") (result i32) (i32.const 0))
+        (func (export "haar_alloc") (param i32) (result i32) (i32.const 1024))
+        (func (export "haar_init"))
+        (func (export "_initialize") (local $at i32) (local $x i32)
+            (loop $more
+                (local.set $x (i32.add
+                    (i32.mul (local.get $x) (i32.const 1103515245)) (i32.const 12345)))
+                (i32.store offset=8192 (local.get $at) (local.get $x))
+                (local.set $at (i32.add (local.get $at) (i32.const 4)))
+                (br_if $more (i32.lt_u (local.get $at) (i32.const 16384)))))
+        (func (export "haar_run") (param i32 i32) (result i64)
+            (i32.store (i32.const 4097) (i32.load (i32.const 9000)))
+            (i64.const 0x1000_0000_0005)))"#;
+    wat::parse_str(wat).unwrap()
+}
+
+/// A command that writes five bytes, as a program with a libc does at least.
+pub fn command() -> Vec<u8> {
+    let wat = r#"(module
+        (import "wasi_snapshot_preview1" "fd_write"
+            (func $write (param i32 i32 i32 i32) (result i32)))
+        (memory (export "memory") 2)
+        (data (i32.const 16) "\20\00\00\00\05\00\00\00")
+        (data (i32.const 32) "hello")
+        (func (export "_start")
+            (drop (call $write
+                (i32.const 1) (i32.const 16) (i32.const 1) (i32.const 48)))))"#;
+    wat::parse_str(wat).unwrap()
+}
+
 /// An example of this project, if it is built.
 pub fn example(name: &str) -> Option<Vec<u8>> {
     let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/guests");

@@ -40,6 +40,7 @@ fn main() {
     for stack in guest::Stack::ALL {
         ours::print_warm(stack);
     }
+    ours::print_entries();
     ours::print_examples();
     ours::print_cold();
     ours::print_meter();

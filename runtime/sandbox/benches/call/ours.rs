@@ -6,12 +6,12 @@ use std::time::Instant;
 use haar_meter::{Profile, meter};
 use haar_records::{BlobHash, Fuel, RunConfig, Status};
 use haar_sandbox::{
-    CodeCache, CodeId, Compiler, Prepared, RunSpec, Runner, Sandbox, SandboxConfig,
+    CodeCache, CodeId, Compiler, Prepared, RunSpec, Runner, Sandbox, SandboxConfig, preinit,
 };
 
 use crate::guest::Stack;
 use crate::raw::{Raw, Settings};
-use crate::table::{Times, faults, head, row, text};
+use crate::table::{Long, Times, faults, head, long_head, long_row, row, text};
 use crate::{CALLS, guest};
 
 const FUEL_MAX: Fuel = Fuel(10_000_000_000);
@@ -161,6 +161,40 @@ fn two_threads(sandbox: &Sandbox, prepared: &Prepared, spec: &RunSpec<'_>) -> Ve
     })
 }
 
+/// The ways into a guest, on guests that do next to nothing.
+pub fn print_entries() {
+    let sandbox = sandbox();
+    let with_table = guest::with_table();
+    let kept = preinit(&with_table).unwrap().module;
+    let measure = |module: &[u8]| {
+        let config = config(module);
+        let prepared = sandbox.prepare(module, &config).unwrap();
+        sandbox
+            .with_runner(|runner| {
+                Times::of(CALLS, || call(runner, &prepared, &spec(&config, INPUT)))
+            })
+            .unwrap()
+    };
+    head("entries, warm, on one thread", "/ first");
+    let first = measure(&kept);
+    row(
+        "reactor, its state kept by pre-initialisation",
+        &first,
+        &first,
+    );
+    row(
+        "reactor, initialised in every call (4,096 steps)",
+        &measure(&with_table),
+        &first,
+    );
+    row(
+        "command: _start, one fd_write",
+        &measure(&guest::command()),
+        &first,
+    );
+    println!();
+}
+
 /// From the cache on disk, and of modules that nobody has seen.
 pub fn print_cold() {
     let folder = tempfile::tempdir().unwrap();
@@ -212,54 +246,55 @@ fn print_unseen(sandbox: &Sandbox, compiler: &Compiler) {
     let modules: Vec<Vec<u8>> = (0..UNSEEN)
         .map(|salt| guest::reactor(Stack::Default, 100 + salt))
         .collect();
-    let unmetered = Times::cold(modules.len(), |at| {
-        let raw = Raw::new(Settings::OURS, &modules[at]);
-        raw.call(INPUT)
+    let count = modules.len();
+    let unmetered = Long::of(count, |at| {
+        Raw::new(Settings::OURS, &modules[at]).call(INPUT)
     });
-    let meter = Times::cold(modules.len(), |at| {
+    let metered = Long::of(count, |at| {
         meter(&modules[at], &profile(&config(&modules[at]))).unwrap()
     });
-    let artifacts = Times::cold(modules.len(), |at| {
+    let compiled = Long::of(count, |at| {
         compiler
             .compile_here(&modules[at], &config(&modules[at]))
             .unwrap()
     });
     let all = sandbox
         .with_runner(|runner| {
-            Times::cold(modules.len(), |at| {
+            Long::of(count, |at| {
                 let config = config(&modules[at]);
-                let prepared = sandbox.prepare(&modules[at], &config).unwrap();
+                let artifact = compiler.compile_here(&modules[at], &config).unwrap();
+                let prepared = sandbox.load(&artifact).unwrap();
                 call(runner, &prepared, &spec(&config, INPUT))
             })
         })
         .unwrap();
-    head("never seen", "/ floor");
-    row(
-        "engine alone, not metered: compile, call (the floor)",
+    long_head("never seen");
+    long_row(
+        "engine alone, not metered: start, compile, call (the floor)",
         &unmetered,
         &unmetered,
     );
-    row("meter", &meter, &unmetered);
-    row("meter, compile, serialise", &artifacts, &unmetered);
-    row("sandbox: meter, compile, load, call", &all, &unmetered);
+    long_row("meter", &metered, &unmetered);
+    long_row("meter, compile, serialise", &compiled, &unmetered);
+    long_row("sandbox: meter, compile, load, call", &all, &unmetered);
     println!();
 }
 
 /// How fast the pass is.
 pub fn print_meter() {
-    println!("meter alone");
+    println!("meter alone, by processor time");
     let mut modules = vec![("the reactor".to_owned(), guest::reactor(Stack::Default, 1))];
     for name in ["wordcount", "mandelbrot", "markdown"] {
         modules.extend(guest::example(name).map(|module| (name.to_owned(), module)));
     }
     for (name, module) in modules {
         let profile = profile(&config(&module));
-        let times = Times::of(100, || meter(&module, &profile).unwrap());
-        let megabytes = module.len() as f64 / 1e6 / times.p50().as_secs_f64();
+        let long = Long::of(50, |_| meter(&module, &profile).unwrap());
+        let megabytes = module.len() as f64 / 1e6 / long.processor.as_secs_f64();
         println!(
             "  {name:<12} {:>8} bytes {:>10}  {megabytes:>6.1} MB/s",
             module.len(),
-            text(times.p50())
+            text(long.processor)
         );
     }
 }

@@ -75,6 +75,55 @@ fn thread_faults() -> Option<u64> {
         .ok()
 }
 
+/// Measures calls that take long: how long each took, and how much of the processor one took on
+/// average. The second says what a machine of one's own would give; on a shared one the first also
+/// counts the others.
+pub struct Long {
+    pub times: Times,
+    pub processor: Duration,
+}
+
+impl Long {
+    pub fn of<T>(count: usize, call: impl FnMut(usize) -> T) -> Self {
+        let before = thread_processor();
+        let start = Instant::now();
+        let times = Times::cold(count, call);
+        let wall = start.elapsed();
+        let used = thread_processor().zip(before);
+        // Without the kernel's count it is all the time there was.
+        let used = used.map_or(wall, |(after, before)| after.saturating_sub(before));
+        Self {
+            times,
+            processor: used / count as u32,
+        }
+    }
+}
+
+/// What this thread has had of the processor.
+fn thread_processor() -> Option<Duration> {
+    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    let nanos = stat.split_whitespace().next()?.parse().ok()?;
+    Some(Duration::from_nanos(nanos))
+}
+
+/// A title over the columns of [`long_row`].
+pub fn long_head(title: &str) {
+    println!(
+        "{title:<58} {:>10} {:>10} {:>9}",
+        "processor", "wall p50", "/ floor"
+    );
+}
+
+/// One row of calls that take long, and how many times the floor's share of the processor it took.
+pub fn long_row(name: &str, long: &Long, floor: &Long) {
+    let ratio = long.processor.as_secs_f64() / floor.processor.as_secs_f64();
+    println!(
+        "  {name:<56} {:>10} {:>10} {ratio:>8.2}×",
+        text(long.processor),
+        text(long.times.p50())
+    );
+}
+
 /// A title over columns.
 pub fn head(title: &str, floor: &str) {
     println!("{title:<58} {:>10} {:>10} {:>9}", "p50", "p99", floor);

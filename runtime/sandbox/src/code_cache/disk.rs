@@ -4,6 +4,7 @@ use std::fs::{DirBuilder, File, FileTimes, Metadata, OpenOptions};
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use super::{CodeCacheError, CodeFault};
@@ -35,6 +36,19 @@ fn io(path: &Path) -> impl FnOnce(std::io::Error) -> CodeCacheError {
     }
 }
 
+/// A name in `folder` that nobody else uses for what is not whole yet.
+fn temporary(folder: &Path) -> PathBuf {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    let path = folder.join(format!(
+        ".{}-{count}{TEMPORARY_EXTENSION}",
+        std::process::id()
+    ));
+    // Of a dead process with the same number.
+    let _ = std::fs::remove_file(&path);
+    path
+}
+
 /// Makes a folder, or makes sure that nobody else can write to it.
 pub(super) fn own(folder: &Path) -> Result<Owner, CodeCacheError> {
     DirBuilder::new()
@@ -54,11 +68,7 @@ pub(super) fn own(folder: &Path) -> Result<Owner, CodeCacheError> {
 
 /// Whose files this process makes, as the system sees it.
 fn effective_uid(folder: &Path) -> std::io::Result<u32> {
-    let path = folder.join(format!(
-        ".{}-owner{TEMPORARY_EXTENSION}",
-        std::process::id()
-    ));
-    let _ = std::fs::remove_file(&path);
+    let path = temporary(folder);
     let uid = create(&path)?.metadata()?.uid();
     std::fs::remove_file(&path)?;
     Ok(uid)
@@ -119,8 +129,7 @@ pub(super) fn key(
     }
 
     let key = CodeKey::draw().map_err(io(Path::new("/dev/urandom")))?;
-    let temporary = folder.join(format!(".{}-key{TEMPORARY_EXTENSION}", std::process::id()));
-    let _ = std::fs::remove_file(&temporary);
+    let temporary = temporary(folder);
     let mut file = create(&temporary).map_err(io(&temporary))?;
     file.write_all(&key.to_bytes()).map_err(io(&temporary))?;
     file.sync_all().map_err(io(&temporary))?;
@@ -155,14 +164,8 @@ fn read_key(path: &Path, owner: &Owner) -> Result<Option<CodeKey>, String> {
 }
 
 /// Writes a file that appears whole or not at all, and gives it open for reading.
-pub(super) fn write(
-    folder: &Path,
-    temporary: &str,
-    path: &Path,
-    bytes: &[u8],
-) -> std::io::Result<File> {
-    let temporary = folder.join(temporary);
-    let _ = std::fs::remove_file(&temporary);
+pub(super) fn write(folder: &Path, path: &Path, bytes: &[u8]) -> std::io::Result<File> {
+    let temporary = temporary(folder);
     let written = create(&temporary).and_then(|mut file| {
         file.write_all(bytes)?;
         file.sync_all()?;

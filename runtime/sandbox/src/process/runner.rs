@@ -15,8 +15,9 @@ use super::lock::{self, Limits};
 use super::message::{FromRunner, Landlock, Locked, SLOTS, ToRunner, Why, clean};
 use super::socket::Socket;
 use crate::artifact::{ARTIFACT_BYTES_MAX, Artifact};
+use crate::play::Runner;
 use crate::prepare::Prepared;
-use crate::sandbox::{Run, RunSpec, Runner, Sandbox, SandboxConfig};
+use crate::sandbox::{Run, RunSpec, Sandbox, SandboxConfig};
 use crate::seal::CodeKey;
 
 /// Memory that a runner may write to: a guest's at the most, an input, an output, and the engine.

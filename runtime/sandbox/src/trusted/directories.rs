@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::io::{IoSliceMut, SeekFrom};
+#[cfg(unix)]
 use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
 
@@ -136,6 +137,7 @@ impl WasiFile for ReadOnlyFile {
         self.0.get_filetype().await
     }
 
+    #[cfg(unix)]
     fn pollable(&self) -> Option<BorrowedFd<'_>> {
         self.0.pollable()
     }

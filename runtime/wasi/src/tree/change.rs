@@ -2,7 +2,7 @@
 
 use super::content::{Content, Pages};
 use super::entries::{Entries, Named};
-use super::{Inode, Kind, Node, Place, Tree};
+use super::{Inode, Kind, Node, Place, Tree, WayUp};
 use crate::abi::Errno;
 use crate::environment::NODES_MAX;
 
@@ -46,8 +46,8 @@ impl Tree {
         self.drop_name(place.parent, name)
     }
 
-    /// Moves a name, over another one if that may be replaced.
-    pub(crate) fn rename(&mut self, from: &Place, to: &Place) -> Result<(), Errno> {
+    /// Moves a name, over another one if that may be replaced. `way` leads up from the new place.
+    pub(crate) fn rename(&mut self, from: &Place, to: &Place, way: WayUp) -> Result<(), Errno> {
         let inode = from.found()?;
         let (Some(old_name), Some(new_name)) = (&from.name, &to.name) else {
             return Err(Errno::Invalid);
@@ -57,7 +57,7 @@ impl Tree {
         }
 
         let is_directory = self.is_directory(inode);
-        if is_directory && self.is_within(to.parent, inode) {
+        if way.meets_moved {
             return Err(Errno::Invalid);
         }
         if !is_directory && to.demands_directory {

@@ -24,6 +24,15 @@ impl Place {
     }
 }
 
+/// The directories from one up to the root.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct WayUp {
+    /// How many there are, without the root.
+    pub(crate) directories: u64,
+    /// Whether the node that is to move is among them.
+    pub(crate) meets_moved: bool,
+}
+
 impl Tree {
     /// Follows a path from the directory `start`, and never above it.
     pub(crate) fn walk(&self, start: Inode, path: &Path) -> Result<Place, Errno> {
@@ -64,30 +73,22 @@ impl Tree {
         })
     }
 
-    /// Whether `inode` is `above` or lies below it.
-    pub(super) fn is_within(&self, mut inode: Inode, above: Inode) -> bool {
+    /// Follows the parents of `directory` up to the root, if the moved node is a directory too and
+    /// so could be among them.
+    pub(crate) fn way_up(&self, moved: Inode, mut directory: Inode) -> WayUp {
+        let mut way = WayUp::default();
+        if !self.is_directory(moved) {
+            return way;
+        }
         // The root is its own parent, and no other directory is among its own ancestors.
         loop {
-            if inode == above {
-                return true;
+            way.meets_moved |= directory == moved;
+            match self.node(directory).map(|node| &node.kind) {
+                Ok(Kind::Directory { parent, .. }) if *parent != directory => directory = *parent,
+                _ => return way,
             }
-            match self.node(inode).map(|node| &node.kind) {
-                Ok(Kind::Directory { parent, .. }) if *parent != inode => inode = *parent,
-                _ => return false,
-            }
+            way.directories += 1;
         }
-    }
-
-    /// How many directories lie between the root and `directory`, itself included.
-    pub(crate) fn depth(&self, mut directory: Inode) -> u64 {
-        let mut depth = 0;
-        while let Ok(Kind::Directory { parent, .. }) = self.node(directory).map(|node| &node.kind)
-            && *parent != directory
-        {
-            depth += 1;
-            directory = *parent;
-        }
-        depth
     }
 
     fn child(&self, directory: Inode, name: &str) -> Result<Option<Inode>, Errno> {

@@ -5,6 +5,7 @@
 mod clocks;
 mod environments;
 mod files;
+mod guests;
 mod hostile;
 mod paths;
 mod prices;

@@ -315,3 +315,53 @@ fn links_are_not_supported_and_nothing_is_one() {
     let symlink = guest.errno(Function::PathSymlink, &[PATH.into(), 1, 3, PATH.into(), 1]);
     assert_eq!((link, symlink), (Errno::NotSupported, Errno::NotSupported));
 }
+
+#[test]
+fn the_tree_hash_is_the_published_one() {
+    let guest = Guest::with_files(&[("f", "F"), ("d/f", "DF")]);
+    let mut node = vec![1, 2, 0, 0, 0];
+    node.extend(b"\x01\0d\x01\x01\0\0\0");
+    node.extend(b"\x01\0f\0\x02\0\0\0\0\0\0\0DF");
+    node.extend(b"\x01\0f\0\x01\0\0\0\0\0\0\0F");
+    assert_eq!(guest.wasi.tree_hash(), *blake3::hash(&node).as_bytes());
+}
+
+#[test]
+fn equal_trees_have_one_hash_whatever_led_to_them() {
+    let inputs = Guest::with_files(&[("a", "1"), ("d/b", "22")])
+        .wasi
+        .tree_hash();
+    let mut guest = Guest::with_files(&[("x", "1")]);
+    assert_eq!(
+        guest.path(Function::PathCreateDirectory, ROOT, "d"),
+        Errno::Success
+    );
+    let fd = guest.open("d/b", CREATE, READ | WRITE);
+    guest.write(fd, b"22").unwrap();
+    assert_ne!(guest.wasi.tree_hash(), inputs);
+    assert_eq!(guest.rename("x", "a"), Errno::Success);
+    assert_eq!(guest.wasi.tree_hash(), inputs);
+
+    guest.write(fd, b"3").unwrap();
+    assert_ne!(guest.wasi.tree_hash(), inputs);
+    guest.done(Function::FdFilestatSetSize, &[fd.into(), 2]);
+    assert_eq!(guest.wasi.tree_hash(), inputs);
+}
+
+#[test]
+fn a_tree_as_deep_as_it_can_be_has_a_hash_too() {
+    let mut guest = Guest::with_files(&[]);
+    let mut fd = ROOT;
+    for _ in 0..999 {
+        assert_eq!(
+            guest.path(Function::PathCreateDirectory, fd, "d"),
+            Errno::Success
+        );
+        let below = guest.open_at(fd, "d", DIRECTORY, READ, 0).unwrap();
+        if fd != ROOT {
+            guest.done(Function::FdClose, &[fd.into()]);
+        }
+        fd = below;
+    }
+    assert_ne!(guest.wasi.tree_hash(), [0; 32]);
+}

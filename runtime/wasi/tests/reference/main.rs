@@ -7,6 +7,7 @@
 // The number of scripts is the caller's choice, and what they met is worth a look.
 #![allow(clippy::disallowed_methods, clippy::print_stdout, clippy::unwrap_used)]
 
+mod call;
 mod differences;
 mod script;
 mod theirs;
@@ -18,6 +19,7 @@ use std::sync::Arc;
 
 use haar_wasi::{Ended, Environment, Errno, Function, Limits, Wasi};
 
+use call::call;
 use differences::Answers;
 use script::{Step, Xorshift, step};
 use theirs::Theirs;
@@ -147,124 +149,6 @@ impl Pair {
         self.both(RESULT, 4)
             .map(|bytes| u32::from_le_bytes(bytes.try_into().unwrap()))
     }
-}
-
-/// The call that a step makes.
-fn call(pair: &mut Pair, step: Step) -> (Function, Vec<Arg>) {
-    use Function::*;
-    let result = Is(RESULT.into());
-    let (function, args): (Function, Vec<Arg>) = match step {
-        Step::Open {
-            slot,
-            path,
-            oflags,
-            rights,
-            fdflags,
-        } => {
-            let [at, len] = pair.path(PATH, path);
-            let args = vec![
-                Fd(slot),
-                Is(0),
-                at,
-                len,
-                Is(oflags),
-                Is(rights),
-                Is(0),
-                Is(fdflags),
-                result,
-            ];
-            (PathOpen, args)
-        }
-        Step::Close { slot } => (FdClose, vec![Fd(slot)]),
-        Step::Renumber { from, to } => (FdRenumber, vec![Fd(from), Fd(to)]),
-        Step::Read { slot, len, at } => {
-            let [list, count] = pair.list(&[(BUFFER, len)]);
-            match at {
-                None => (FdRead, vec![Fd(slot), list, count, result]),
-                Some(at) => (FdPread, vec![Fd(slot), list, count, Is(at), result]),
-            }
-        }
-        Step::Write { slot, lens, at } => {
-            pair.put(BUFFER, &vec![b'w'; lens.0 as usize]);
-            pair.put(BUFFER_2, &vec![b'v'; lens.1 as usize]);
-            let [list, count] = pair.list(&[(BUFFER, lens.0), (BUFFER_2, lens.1)]);
-            match at {
-                None => (FdWrite, vec![Fd(slot), list, count, result]),
-                Some(at) => (FdPwrite, vec![Fd(slot), list, count, Is(at), result]),
-            }
-        }
-        Step::Seek {
-            slot,
-            delta,
-            whence,
-        } => (FdSeek, vec![Fd(slot), Is(delta as u64), Is(whence), result]),
-        Step::Tell { slot } => (FdTell, vec![Fd(slot), result]),
-        Step::Stat { slot } => (FdFilestatGet, vec![Fd(slot), result]),
-        Step::Fdstat { slot } => (FdFdstatGet, vec![Fd(slot), result]),
-        Step::SetFlags { slot, flags } => (FdFdstatSetFlags, vec![Fd(slot), Is(flags)]),
-        Step::SetRights { slot } => (FdFdstatSetRights, vec![Fd(slot), Is(2), Is(0)]),
-        Step::SetSize { slot, size } => (FdFilestatSetSize, vec![Fd(slot), Is(size)]),
-        Step::SetTimes { slot, flags } => (
-            FdFilestatSetTimes,
-            vec![Fd(slot), Is(7_000), Is(8_000), Is(flags)],
-        ),
-        Step::Sync {
-            slot,
-            only_data: true,
-        } => (FdDatasync, vec![Fd(slot)]),
-        Step::Sync { slot, .. } => (FdSync, vec![Fd(slot)]),
-        Step::Advise { slot, advice } => (FdAdvise, vec![Fd(slot), Is(0), Is(1), Is(advice)]),
-        Step::Allocate { slot } => (FdAllocate, vec![Fd(slot), Is(0), Is(1)]),
-        Step::List { slot } => (
-            FdReaddir,
-            vec![Fd(slot), Is(BUFFER.into()), Is(4096), Is(0), result],
-        ),
-        Step::Prestat { slot, name_len: 0 } => (FdPrestatGet, vec![Fd(slot), result]),
-        Step::Prestat { slot, name_len } => (
-            FdPrestatDirName,
-            vec![Fd(slot), result, Is(u64::from(name_len) - 1)],
-        ),
-        Step::StatPath { slot, path } => {
-            let [at, len] = pair.path(PATH, path);
-            (PathFilestatGet, vec![Fd(slot), Is(1), at, len, result])
-        }
-        Step::SetTimesPath { slot, path, flags } => {
-            let [at, len] = pair.path(PATH, path);
-            let args = vec![Fd(slot), Is(1), at, len, Is(7_000), Is(8_000), Is(flags)];
-            (PathFilestatSetTimes, args)
-        }
-        Step::MakeDirectory { slot, path }
-        | Step::RemoveDirectory { slot, path }
-        | Step::Unlink { slot, path } => {
-            let [at, len] = pair.path(PATH, path);
-            let function = match step {
-                Step::MakeDirectory { .. } => PathCreateDirectory,
-                Step::RemoveDirectory { .. } => PathRemoveDirectory,
-                _ => PathUnlinkFile,
-            };
-            (function, vec![Fd(slot), at, len])
-        }
-        Step::ReadLink { slot, path } => {
-            let [at, len] = pair.path(PATH, path);
-            (
-                PathReadlink,
-                vec![Fd(slot), at, len, Is(BUFFER.into()), Is(64), result],
-            )
-        }
-        Step::Rename { from, to } => {
-            let [at, len] = pair.path(PATH, from.1);
-            let [to_at, to_len] = pair.path(PATH_2, to.1);
-            (
-                PathRename,
-                vec![Fd(from.0), at, len, Fd(to.0), to_at, to_len],
-            )
-        }
-        Step::Strings { environment } => {
-            let function = if environment { EnvironGet } else { ArgsGet };
-            (function, vec![Is(BUFFER.into()), Is(BUFFER_2.into())])
-        }
-    };
-    (function, args)
 }
 
 /// Makes one step on both sides. False if they now differ on purpose, and the script is over.

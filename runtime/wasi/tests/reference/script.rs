@@ -146,7 +146,6 @@ pub fn step(random: &mut Xorshift, slots: usize) -> Step {
     } else {
         random.pick(&PATHS)
     };
-    let at = random.pick(&[None, None, Some(0), Some(3), Some(9_000)]);
     match random.below(38) {
         0..8 => Step::Open {
             slot: directory,
@@ -155,6 +154,47 @@ pub fn step(random: &mut Xorshift, slots: usize) -> Step {
             rights: random.pick(&[2, 66, 66, 66, 64, 0]),
             fdflags: random.pick(&[0, 0, 0, 1, 4, 16]),
         },
+        choice @ 8..29 => about_descriptor(random, choice, slot, slots),
+        29..31 => Step::StatPath {
+            slot: directory,
+            path,
+        },
+        31 => Step::SetTimesPath {
+            slot: directory,
+            path,
+            flags: random.below(16) as u64,
+        },
+        32 => Step::MakeDirectory {
+            slot: directory,
+            path,
+        },
+        33 => Step::RemoveDirectory {
+            slot: directory,
+            path,
+        },
+        34 => Step::Unlink {
+            slot: directory,
+            path,
+        },
+        35..37 => Step::Rename {
+            from: (directory, path),
+            to: (0, random.pick(&PATHS)),
+        },
+        _ => match random.below(3) {
+            0 => Step::Strings { environment: true },
+            1 => Step::Strings { environment: false },
+            _ => Step::ReadLink {
+                slot: directory,
+                path,
+            },
+        },
+    }
+}
+
+/// A step with a descriptor and no path.
+fn about_descriptor(random: &mut Xorshift, choice: usize, slot: usize, slots: usize) -> Step {
+    let at = random.pick(&[None, None, Some(0), Some(3), Some(9_000)]);
+    match choice {
         8 => Step::Close { slot },
         9 => Step::Renumber {
             from: slot,
@@ -203,42 +243,9 @@ pub fn step(random: &mut Xorshift, slots: usize) -> Step {
             },
         },
         27 => Step::List { slot },
-        28 => Step::Prestat {
+        _ => Step::Prestat {
             slot,
             name_len: random.below(3) as u32,
-        },
-        29..31 => Step::StatPath {
-            slot: directory,
-            path,
-        },
-        31 => Step::SetTimesPath {
-            slot: directory,
-            path,
-            flags: random.below(16) as u64,
-        },
-        32 => Step::MakeDirectory {
-            slot: directory,
-            path,
-        },
-        33 => Step::RemoveDirectory {
-            slot: directory,
-            path,
-        },
-        34 => Step::Unlink {
-            slot: directory,
-            path,
-        },
-        35..37 => Step::Rename {
-            from: (directory, path),
-            to: (0, random.pick(&PATHS)),
-        },
-        _ => match random.below(3) {
-            0 => Step::Strings { environment: true },
-            1 => Step::Strings { environment: false },
-            _ => Step::ReadLink {
-                slot: directory,
-                path,
-            },
         },
     }
 }
