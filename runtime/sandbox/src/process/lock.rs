@@ -126,7 +126,7 @@ pub(super) fn shut_files() -> Landlock {
         .and_then(|ruleset| ruleset.handle_access(AccessNet::from_all(LANDLOCK_ABI)))
         .and_then(|ruleset| ruleset.scope(Scope::from_all(LANDLOCK_ABI)))
         .and_then(Ruleset::create)
-        .and_then(|created| created.restrict_self());
+        .and_then(landlock::RulesetCreated::restrict_self);
     match ruleset.map(|status| status.ruleset) {
         Ok(RulesetStatus::FullyEnforced) => Landlock::Full,
         Ok(RulesetStatus::PartiallyEnforced) => Landlock::Partial,

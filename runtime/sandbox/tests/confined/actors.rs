@@ -69,7 +69,7 @@ pub fn act() -> Option<ExitCode> {
         }
         CRASHER => {
             socket.write_all(READY).ok()?;
-            socket.read(&mut [0; 1]).ok()?;
+            socket.read_exact(&mut [0; 1]).ok()?;
             std::process::abort();
         }
         SUPERVISOR => supervise(),
