@@ -357,24 +357,8 @@ fn check(subject: &Subject, bench: &mut Bench, report: &mut Report) -> Result<Op
     }
     let all: Vec<usize> = (0..calls.len()).collect();
     let adapted = adapt(&parts, &calls, &all)?;
-    let metered = match meter(&adapted, &PROFILE) {
-        Ok(metered) => metered,
-        Err(rejected @ Rejected::Internal { .. }) => {
-            bench.found(&subject.name, rejected.to_string(), &adapted);
-            return Ok(None);
-        }
-        Err(rejected) => {
-            let why = format!("refused by design: {}", rejected.code());
-            report.leave(&why, kept.len());
-            if matches!(rejected, Rejected::Invalid { .. }) {
-                bench.found(
-                    &subject.name,
-                    format!("a valid module in its shell: {rejected}"),
-                    &adapted,
-                );
-            }
-            return Ok(None);
-        }
+    let Some(metered) = meter_shell(subject, &adapted, kept.len(), bench, report) else {
+        return Ok(None);
     };
     report.modules += 1;
     let native = &bench.native;
@@ -387,6 +371,32 @@ fn check(subject: &Subject, bench: &mut Bench, report: &mut Report) -> Result<Op
         name: format!("spec/{}", subject.name),
         bytes: adapt(&parts, &calls, &ended)?,
     }))
+}
+
+/// Meters a module in its shell. What the pass leaves out is counted; what it gets wrong is found.
+fn meter_shell(
+    subject: &Subject,
+    adapted: &[u8],
+    assertions: usize,
+    bench: &mut Bench,
+    report: &mut Report,
+) -> Option<Metered> {
+    match meter(adapted, &PROFILE) {
+        Ok(metered) => Some(metered),
+        Err(rejected @ Rejected::Internal { .. }) => {
+            bench.found(&subject.name, rejected.to_string(), adapted);
+            None
+        }
+        Err(rejected) => {
+            let why = format!("refused by design: {}", rejected.code());
+            report.leave(&why, assertions);
+            if matches!(rejected, Rejected::Invalid { .. }) {
+                let problem = format!("a valid module in its shell: {rejected}");
+                bench.found(&subject.name, problem, adapted);
+            }
+            None
+        }
+    }
 }
 
 /// What an assertion calls, if it can be called from inside.
