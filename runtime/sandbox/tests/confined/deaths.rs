@@ -165,26 +165,27 @@ fn beyond_the_deadline() {
 }
 
 fn impostors() {
-    let check = |actor: &str, expected: &str| {
+    // Whoever keeps silent is waited for; whoever does something has all the time of a slow machine.
+    let (soon, ample) = (Duration::from_secs(1), Duration::from_secs(60));
+    let check = |actor: &str, patience: Duration, expected: &str| {
         let stage = Stage::with(|config| ConfinedConfig {
             program: cast(actor),
             ..alone(config)
         });
-        let deadline = Instant::now() + Duration::from_millis(200);
         let no = stage
-            .run_as(1, &echo(), b"", deadline)
+            .run_as(1, &echo(), b"", Instant::now() + patience)
             .unwrap_err()
             .to_string();
         assert!(no.contains(expected), "{actor}: {no}");
         let children = stage.confined.children();
         assert!(children.died + children.late >= 1, "{actor}");
     };
-    check(actors::SILENT, "deadline");
-    check(actors::HALF, "deadline");
-    check(actors::LEAVER, "ended with code 7");
-    check(actors::CRASHER, "aborted");
-    check(actors::BABBLER, "a frame of version 90");
-    check(actors::HUGE, "bytes of payload");
+    check(actors::SILENT, soon, "deadline");
+    check(actors::HALF, soon, "deadline");
+    check(actors::LEAVER, ample, "ended with code 7");
+    check(actors::CRASHER, ample, "aborted");
+    check(actors::BABBLER, ample, "a frame of version 90");
+    check(actors::HUGE, ample, "bytes of payload");
 
     // These never get so far.
     let refuse = |actor: &str, expected: &str| {
