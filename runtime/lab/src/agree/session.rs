@@ -21,7 +21,7 @@ use super::{hostile, loops, say, smith};
 /// Enough for a small program to get somewhere, little enough for an interpreter.
 const SMALL: Plan = Plan {
     fuel: 300_000,
-    stops: 3,
+    stops: 10,
 };
 /// Every hostile program is stopped at ten random places, and has to meet its limits.
 const HOSTILE: Plan = Plan {
