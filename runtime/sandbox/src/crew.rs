@@ -292,12 +292,11 @@ mod tests {
             assert_eq!(crew.run(|| 8), Err(NoValue::Busy));
             gate.wait();
             first.join().unwrap().unwrap();
-            let served = waiting
-                .into_iter()
-                .map(|one| one.join().unwrap())
-                .filter(|one| *one == Ok(7))
-                .count();
-            assert_eq!(served, QUEUE_MAX);
+            // More may have been started than found room: those came too late, or in time after all.
+            let answers = waiting.into_iter().map(|one| one.join().unwrap());
+            let (served, refused): (Vec<_>, Vec<_>) = answers.partition(|one| *one == Ok(7));
+            assert!(served.len() >= QUEUE_MAX, "{}", served.len());
+            assert!(refused.iter().all(|one| *one == Err(NoValue::Busy)));
         });
     }
 

@@ -1,7 +1,7 @@
 //! What stands behind a guest's imports: one pure state machine over the guest's own memory.
 
 use haar_meter::{STATUS_ENDED_BY_HOST, STATUS_HOST_MEMORY, STATUS_OUT_OF_FUEL};
-use haar_wasi::{Ended, Fault, Function, GuestMemory, Parameter, Wasi};
+use haar_wasi::{Bytes, Ended, Function, Parameter, Wasi};
 use wasmtime::{
     Caller, Engine, FuncType, Global, Linker, Memory, StoreLimits, Val, ValType, format_err,
 };
@@ -68,7 +68,7 @@ impl Word for i64 {
 }
 
 /// Defines one function with its own type, so that the engine calls it without boxing values. The
-/// types of all functions are listed; another one works as well, only slower.
+/// common types are listed; the others work as well, only slower.
 macro_rules! define_typed {
     ($linker:ident, $function:ident, $($returns:tt: $(($($arg:ident $parameter:ident $ty:ty),*))*;)*) => {
         match ($function.params(), $function.returns_errno()) {
@@ -159,7 +159,7 @@ fn call(
         .wasi
         .as_mut()
         .ok_or_else(|| format_err!("a guest without imports called one"))?;
-    let outcome = wasi.call(function, words, &mut Window(bytes), &mut fuel);
+    let outcome = wasi.call(function, words, &mut Bytes(bytes), &mut fuel);
     if let Err(ended) = outcome {
         guest.ended.get_or_insert(ended);
     }
@@ -176,29 +176,5 @@ fn call(
             reach.status.set(&mut *caller, Val::I32(status))?;
             Err(Unwound.into())
         }
-    }
-}
-
-/// The guest's memory during one call.
-struct Window<'a>(&'a mut [u8]);
-
-impl GuestMemory for Window<'_> {
-    fn read(&self, at: u32, to: &mut [u8]) -> Result<(), Fault> {
-        let end = (at as usize).checked_add(to.len()).ok_or(Fault)?;
-        to.copy_from_slice(self.0.get(at as usize..end).ok_or(Fault)?);
-        Ok(())
-    }
-
-    fn write(&mut self, at: u32, from: &[u8]) -> Result<(), Fault> {
-        let end = (at as usize).checked_add(from.len()).ok_or(Fault)?;
-        self.0
-            .get_mut(at as usize..end)
-            .ok_or(Fault)?
-            .copy_from_slice(from);
-        Ok(())
-    }
-
-    fn len(&self) -> u64 {
-        self.0.len() as u64
     }
 }

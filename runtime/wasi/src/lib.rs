@@ -44,7 +44,7 @@ pub use environment::{
     EnvironmentFault, Limits, NAME_BYTES_MAX, NODES_MAX, PATH_BYTES_MAX, SUBSCRIPTIONS_MAX,
 };
 pub use function::{Function, MODULE_HAAR, MODULE_PREVIEW1};
-pub use memory::{Fault, GuestMemory};
+pub use memory::{Bytes, Fault, GuestMemory};
 pub use wasi::{Ended, Finished, Wasi};
 
 /// The version of the table, of its prices and of its caps. Any change that a guest or a receipt

@@ -23,6 +23,28 @@ pub trait GuestMemory {
     }
 }
 
+/// An engine's memory, as it stands during one call.
+pub struct Bytes<'a>(pub &'a mut [u8]);
+
+impl GuestMemory for Bytes<'_> {
+    fn read(&self, at: u32, to: &mut [u8]) -> Result<(), Fault> {
+        let range = range(at, to.len())?;
+        to.copy_from_slice(self.0.get(range).ok_or(Fault)?);
+        Ok(())
+    }
+
+    fn write(&mut self, at: u32, from: &[u8]) -> Result<(), Fault> {
+        let range = range(at, from.len())?;
+        let to = self.0.get_mut(range).ok_or(Fault)?;
+        to.copy_from_slice(from);
+        Ok(())
+    }
+
+    fn len(&self) -> u64 {
+        self.0.len() as u64
+    }
+}
+
 /// Plain bytes are memory too: tests and interpreters have nothing else.
 impl GuestMemory for Vec<u8> {
     fn read(&self, at: u32, to: &mut [u8]) -> Result<(), Fault> {

@@ -10,7 +10,7 @@ use haar_meter::{
     Ending, EngineEnding, GuestKind, STATUS_ENDED_BY_HOST, STATUS_HOST_MEMORY, STATUS_OUT_OF_FUEL,
     fuel_at_start,
 };
-use haar_wasi::{Ended, Environment, Fault, Function, GuestMemory, Limits, Parameter, Wasi};
+use haar_wasi::{Bytes, Ended, Environment, Function, Limits, Parameter, Wasi};
 use wasmtime::{
     Caller, Config, Engine, FuncType, Global, Instance, Linker, Memory, Module, Store, Trap, Val,
     ValType,
@@ -455,7 +455,7 @@ fn host_call(
     let mut fuel = guest.own_fuel.unwrap_or(counter);
     let outcome = guest
         .wasi
-        .call(function, &words, &mut Window(bytes), &mut fuel);
+        .call(function, &words, &mut Bytes(bytes), &mut fuel);
     let is_counting = guest.own_fuel.is_some();
     if is_counting {
         guest.own_fuel = Some(fuel);
@@ -482,33 +482,6 @@ fn host_call(
             reach.status.set(&mut *caller, Val::I32(status))?;
             Err(Unwound.into())
         }
-    }
-}
-
-/// The guest's memory during one call.
-struct Window<'a>(&'a mut [u8]);
-
-impl GuestMemory for Window<'_> {
-    fn read(&self, at: u32, to: &mut [u8]) -> Result<(), Fault> {
-        let from = self
-            .0
-            .get(at as usize..)
-            .and_then(|rest| rest.get(..to.len()));
-        to.copy_from_slice(from.ok_or(Fault)?);
-        Ok(())
-    }
-
-    fn write(&mut self, at: u32, from: &[u8]) -> Result<(), Fault> {
-        let to = self
-            .0
-            .get_mut(at as usize..)
-            .and_then(|rest| rest.get_mut(..from.len()));
-        to.ok_or(Fault)?.copy_from_slice(from);
-        Ok(())
-    }
-
-    fn len(&self) -> u64 {
-        self.0.len() as u64
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use haar_meter::{EXPORT_FUEL, EXPORT_MEMORY, EXPORT_START};
-use haar_wasi::{Ended, Environment, Fault, Function, GuestMemory, Parameter, Wasi};
+use haar_wasi::{Bytes, Ended, Environment, Function, Parameter, Wasi};
 use wasmtime::{
     Caller, Config, Engine, Extern, FuncType, InstancePre, Linker, Memory, Module, OptLevel, Store,
     Val, ValType,
@@ -183,7 +183,7 @@ fn call(
     let mut fuel = FUEL;
     match guest
         .wasi
-        .call(function, &words, &mut Window(bytes), &mut fuel)
+        .call(function, &words, &mut Bytes(bytes), &mut fuel)
     {
         Ok(errno) => {
             if let [result] = results {
@@ -193,27 +193,5 @@ fn call(
         }
         Err(Ended::Exit(code)) => Err(wasmtime::format_err!("exit with code {code}")),
         Err(ended) => Err(wasmtime::format_err!("{ended}")),
-    }
-}
-
-/// The guest's memory during one call.
-struct Window<'a>(&'a mut [u8]);
-
-impl GuestMemory for Window<'_> {
-    fn read(&self, at: u32, to: &mut [u8]) -> Result<(), Fault> {
-        let end = (at as usize).checked_add(to.len()).ok_or(Fault)?;
-        to.copy_from_slice(self.0.get(at as usize..end).ok_or(Fault)?);
-        Ok(())
-    }
-
-    fn write(&mut self, at: u32, from: &[u8]) -> Result<(), Fault> {
-        let end = (at as usize).checked_add(from.len()).ok_or(Fault)?;
-        let to = self.0.get_mut(at as usize..end).ok_or(Fault)?;
-        to.copy_from_slice(from);
-        Ok(())
-    }
-
-    fn len(&self) -> u64 {
-        self.0.len() as u64
     }
 }

@@ -1,6 +1,6 @@
 //! The same calls out of real guests, in wasmtime's memory instead of a `Vec`.
 
-use haar_wasi::{Ended, Errno, Fault, Function, GuestMemory, Parameter, Wasi};
+use haar_wasi::{Bytes, Ended, Errno, Function, Parameter, Wasi};
 use wasmtime::{Caller, Engine, Extern, FuncType, Linker, Module, Store, Val, ValType, format_err};
 
 use crate::prices::{CASES, prepared};
@@ -11,26 +11,6 @@ struct Host {
     wasi: Wasi,
     fuel: i64,
     ended: Option<Ended>,
-}
-
-struct Window<'a>(&'a mut [u8]);
-
-impl GuestMemory for Window<'_> {
-    fn read(&self, at: u32, to: &mut [u8]) -> Result<(), Fault> {
-        let from = self.0.get(at as usize..).ok_or(Fault)?;
-        to.copy_from_slice(from.get(..to.len()).ok_or(Fault)?);
-        Ok(())
-    }
-
-    fn write(&mut self, at: u32, from: &[u8]) -> Result<(), Fault> {
-        let to = self.0.get_mut(at as usize..).ok_or(Fault)?;
-        to.get_mut(..from.len()).ok_or(Fault)?.copy_from_slice(from);
-        Ok(())
-    }
-
-    fn len(&self) -> u64 {
-        self.0.len() as u64
-    }
 }
 
 fn signature(function: Function, parameter: fn(Parameter) -> String) -> String {
@@ -99,7 +79,7 @@ fn host(caller: &mut Caller<'_, Host>, function: Function, args: &[Val]) -> wasm
     let (bytes, host) = memory.data_and_store_mut(caller);
     let outcome = host
         .wasi
-        .call(function, &words, &mut Window(bytes), &mut host.fuel);
+        .call(function, &words, &mut Bytes(bytes), &mut host.fuel);
     outcome.map(|errno| errno.code().into()).map_err(|ended| {
         host.ended = Some(ended);
         format_err!("ended")
